@@ -1,0 +1,75 @@
+//! Keys and signatures as data. What is done with them is `mainframe_core::crypto`'s.
+
+use std::fmt;
+use std::str::FromStr;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+macro_rules! public_bytes {
+    ($(#[$doc:meta])* $name:ident, $length:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $length]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}…", hex::encode(&self.0[..4]))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = hex::FromHexError;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                let mut bytes = [0; $length];
+                hex::decode_to_slice(text, &mut bytes)?;
+                Ok($name(bytes))
+            }
+        }
+    };
+}
+
+public_bytes!(
+    /// A node's ed25519 public key: the name of a neighbour on a link, proved by the transport's handshake.
+    LinkKey,
+    32
+);
+public_bytes!(
+    /// A person's X25519 public key, to which first contact is sealed. Never a node's.
+    ScanKey,
+    32
+);
+public_bytes!(
+    /// An account on a blockchain: the last 20 bytes of keccak256 of a secp256k1 public key. Told in the direct
+    /// `Hello` only, never gossiped.
+    ChainAccount,
+    20
+);
+public_bytes!(
+    /// An ed25519 signature.
+    Signature,
+    64
+);
+
+/// Bytes that must not be seen: no Debug, no Display, wiped when dropped.
+#[expect(missing_debug_implementations, reason = "a secret must not reach a log")]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct Secret<const N: usize>([u8; N]);
+
+impl<const N: usize> Secret<N> {
+    /// Takes the bytes into keeping.
+    pub fn new(bytes: [u8; N]) -> Self {
+        Secret(bytes)
+    }
+
+    /// The bytes, for the one computation that needs them.
+    pub fn expose(&self) -> &[u8; N] {
+        &self.0
+    }
+}

@@ -1,0 +1,1 @@
+//! Whom we are connected to.

@@ -1,0 +1,1 @@
+//! Bytes between neighbours: libp2p transports, handshake, framing.

@@ -1,0 +1,1 @@
+//! The shell around the core: drivers, store, configuration, keys, local API.

@@ -1,0 +1,1 @@
+//! The types of the local API and the Rust client for it.
