@@ -109,7 +109,9 @@ impl fmt::Display for Prefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.luminosity.bits() {
             0 => f.write_str("*"),
-            bits @ 1..=16 => (0..bits).try_for_each(|index| f.write_str(if self.address.bit(index) { "1" } else { "0" })),
+            bits @ 1..=16 => {
+                (0..bits).try_for_each(|index| f.write_str(if self.address.bit(index) { "1" } else { "0" }))
+            }
             bits => write!(f, "{}/{bits}", hex::encode(&self.address.0[..usize::from(bits.div_ceil(8))])),
         }
     }

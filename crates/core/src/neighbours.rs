@@ -1,1 +1,103 @@
-//! Whom we are connected to.
+//! Whom we are connected to, as a plain value: the overlay makes it, packets are routed by it, neither knows the other.
+
+use mainframe_base::{Address, LinkKey, Prefix, Proximity};
+
+/// A connected relay.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Neighbour {
+    /// Its name on the link.
+    pub key: LinkKey,
+    /// Its position.
+    pub address: Address,
+    /// How many leading bits it shares with us: the number of its bin.
+    pub proximity: Proximity,
+}
+
+/// Every connected relay, and how deep our neighbourhood begins. Guests are not in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Neighbours {
+    me: Address,
+    depth: Proximity,
+    /// Sorted by proximity, then address.
+    relays: Vec<Neighbour>,
+}
+
+impl Neighbours {
+    /// Nobody yet.
+    pub fn none(me: Address) -> Neighbours {
+        Neighbours { me, depth: 0, relays: Vec::new() }
+    }
+
+    /// The relays with these keys and addresses, seen from `me` with a neighbourhood that begins at `depth`.
+    pub fn new(me: Address, depth: Proximity, relays: impl IntoIterator<Item = (LinkKey, Address)>) -> Neighbours {
+        let mut relays: Vec<Neighbour> = relays
+            .into_iter()
+            .map(|(key, address)| Neighbour { key, address, proximity: me.proximity(&address) })
+            .collect();
+        relays.sort_by_key(|relay| (relay.proximity, relay.address));
+        Neighbours { me, depth, relays }
+    }
+
+    /// Our own position.
+    pub fn me(&self) -> &Address {
+        &self.me
+    }
+
+    /// Relays that share at least this many bits with us are our neighbourhood; we know all of them.
+    pub fn depth(&self) -> Proximity {
+        self.depth
+    }
+
+    /// Everyone, by proximity.
+    pub fn all(&self) -> &[Neighbour] {
+        &self.relays
+    }
+
+    /// The relays that share exactly `proximity` bits with us.
+    pub fn bin(&self, proximity: Proximity) -> &[Neighbour] {
+        let start = self.relays.partition_point(|relay| relay.proximity < proximity);
+        let end = self.relays.partition_point(|relay| relay.proximity <= proximity);
+        &self.relays[start..end]
+    }
+
+    /// The relays that share at least `proximity` bits with us.
+    pub fn within(&self, proximity: Proximity) -> &[Neighbour] {
+        &self.relays[self.relays.partition_point(|relay| relay.proximity < proximity)..]
+    }
+
+    /// The relays closer to the prefix than we are. They all stand in one bin, or deeper ones.
+    pub fn closer_to<'a>(&'a self, prefix: &'a Prefix) -> impl Iterator<Item = &'a Neighbour> {
+        let ours = prefix.proximity(&self.me);
+        self.bin(ours).iter().filter(move |relay| prefix.proximity(&relay.address) > ours)
+    }
+
+    /// The connected relay with this key.
+    pub fn find(&self, key: &LinkKey) -> Option<&Neighbour> {
+        self.relays.iter().find(|relay| relay.key == *key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainframe_base::Luminosity;
+
+    fn address(first: u8) -> Address {
+        let mut bytes = [0; 32];
+        bytes[0] = first;
+        Address(bytes)
+    }
+
+    #[test]
+    fn bins_are_ranges_of_one_sorted_list() {
+        let relays = [0x80, 0xC0, 0x40, 0x20, 0x01].map(|first| (LinkKey([first; 32]), address(first)));
+        let neighbours = Neighbours::new(address(0), 2, relays);
+        assert_eq!(neighbours.bin(0).len(), 2);
+        assert_eq!(neighbours.bin(1).len(), 1);
+        assert_eq!(neighbours.within(2).len(), 2);
+        assert_eq!(neighbours.bin(9).len(), 0);
+        let prefix = Prefix::of(&address(0xC0), Luminosity::at_most(2));
+        let closer: Vec<Address> = neighbours.closer_to(&prefix).map(|relay| relay.address).collect();
+        assert_eq!(closer, [address(0x80), address(0xC0)]);
+    }
+}

@@ -1,1 +1,152 @@
-//! Where state is kept.
+//! Where state is kept: named tables of bytes, read and written inside a transaction.
+//!
+//! Two implementations exist: SQLite in the node, [`MemoryStore`] in tests and in the simulator, which also loses
+//! power. A transaction cannot fail in the middle: an implementation that meets an error remembers it and fails the
+//! commit, and then no effect of the batch leaves (DESIGN: no effect before its cause is committed).
+
+use std::collections::BTreeMap;
+
+/// All tables there are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Table {
+    /// Overlay address → signed record of a relay we were connected to: the peer cache.
+    Peers,
+    /// Sequence number (8 bytes, big-endian) → opened message.
+    Inbox,
+    /// Packet id → sequence number of the message opened from it.
+    Opened,
+}
+
+impl Table {
+    /// Every table, for implementations that create them.
+    pub const ALL: [Table; 3] = [Table::Peers, Table::Inbox, Table::Opened];
+
+    /// The table's name in a database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Peers => "peers",
+            Table::Inbox => "inbox",
+            Table::Opened => "opened",
+        }
+    }
+}
+
+/// A key and its value.
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// One transaction. What was put in it is read back in it.
+pub trait Tx {
+    /// The value of a key.
+    fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>>;
+    /// Sets a key's value.
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]);
+    /// Removes a key; nothing happens if there is none.
+    fn delete(&mut self, table: Table, key: &[u8]);
+    /// At most `limit` rows in the order of their keys, those after `after` if given.
+    fn scan(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Vec<Row>;
+    /// The row with the greatest key.
+    fn last(&self, table: Table) -> Option<Row>;
+}
+
+type Tables = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+
+/// A store in memory: committed state, and what the open transaction changed.
+#[derive(Clone, Default, Debug)]
+pub struct MemoryStore {
+    committed: Tables,
+    current: Tables,
+    dirty: bool,
+}
+
+impl MemoryStore {
+    /// Whether the open transaction changed anything.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Makes the open transaction's changes last.
+    pub fn commit(&mut self) {
+        if self.dirty {
+            self.committed = self.current.clone();
+            self.dirty = false;
+        }
+    }
+
+    /// Forgets the open transaction's changes, as a crash does.
+    pub fn roll_back(&mut self) {
+        self.current = self.committed.clone();
+        self.dirty = false;
+    }
+}
+
+impl Tx for MemoryStore {
+    fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
+        self.current.get(&(table, key.to_vec())).cloned()
+    }
+
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) {
+        self.current.insert((table, key.to_vec()), value.to_vec());
+        self.dirty = true;
+    }
+
+    fn delete(&mut self, table: Table, key: &[u8]) {
+        if self.current.remove(&(table, key.to_vec())).is_some() {
+            self.dirty = true;
+        }
+    }
+
+    fn scan(&self, table: Table, after: Option<&[u8]>, limit: usize) -> Vec<Row> {
+        let start = match after {
+            None => std::ops::Bound::Included((table, Vec::new())),
+            Some(key) => std::ops::Bound::Excluded((table, key.to_vec())),
+        };
+        self.current
+            .range((start, std::ops::Bound::Unbounded))
+            .take_while(|((of, _), _)| *of == table)
+            .take(limit)
+            .map(|((_, key), value)| (key.clone(), value.clone()))
+            .collect()
+    }
+
+    fn last(&self, table: Table) -> Option<Row> {
+        let end = Table::ALL.into_iter().find(|other| *other > table).map(|next| (next, Vec::new()));
+        let before = match end {
+            None => std::ops::Bound::Unbounded,
+            Some(end) => std::ops::Bound::Excluded(end),
+        };
+        let range = (std::ops::Bound::Included((table, Vec::new())), before);
+        self.current.range(range).next_back().map(|((_, key), value)| (key.clone(), value.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_loses_what_was_not_committed_and_nothing_else() {
+        let mut store = MemoryStore::default();
+        store.put(Table::Inbox, b"a", b"1");
+        store.commit();
+        store.put(Table::Inbox, b"b", b"2");
+        store.delete(Table::Inbox, b"a");
+        store.roll_back();
+        assert_eq!(store.get(Table::Inbox, b"a"), Some(b"1".to_vec()));
+        assert_eq!(store.get(Table::Inbox, b"b"), None);
+    }
+
+    #[test]
+    fn a_scan_stays_in_its_table_and_resumes_after_a_key() {
+        let mut store = MemoryStore::default();
+        for key in [b"a", b"b", b"c"] {
+            store.put(Table::Inbox, key, b"");
+        }
+        store.put(Table::Opened, b"a", b"");
+        store.put(Table::Peers, b"z", b"");
+        let keys = |rows: Vec<Row>| rows.into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        assert_eq!(keys(store.scan(Table::Inbox, None, 9)), [b"a", b"b", b"c"]);
+        assert_eq!(keys(store.scan(Table::Inbox, Some(b"a"), 1)), [b"b"]);
+        assert_eq!(store.last(Table::Inbox).unwrap().0, b"c");
+        assert_eq!(store.last(Table::Peers).unwrap().0, b"z");
+    }
+}

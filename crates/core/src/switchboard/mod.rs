@@ -1,1 +1,18 @@
-//! Where rooms meet.
+//! The only place where rooms meet: the two halves of a node.
+//!
+//! The **relay** half routes, spreads and keeps the overlay. The **endpoint** half holds people's keys. They exchange
+//! cells and nothing else: the relay hands every cell of its regions to the endpoint and never learns what came of it.
+
+mod ports;
+
+pub use ports::{
+    CommandId, DownReason, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply,
+    EndpointStatus, HangupReason, LinkEvent, Message, Outcome, PeerView, Reader, Recipient, RelayCommand, RelayEffect,
+    RelayEvent, RelayInput, RelayReply, RelayStatus, SizeEstimate, TraceEvent, TraceStep,
+};
+
+mod endpoint;
+mod relay;
+
+pub use endpoint::{Endpoint, EndpointConfig};
+pub use relay::{Relay, RelayConfig};

@@ -1,1 +1,20 @@
-//! What crosses a link.
+//! What crosses a link, as plain data: frames, cells and control messages (docs/protocol/packet.md, link.md).
+//!
+//! The codec is written by hand: fixed offsets, big-endian, bounded lists, strict. It needs no room and no room
+//! needs bytes: behaviour lives elsewhere.
+
+mod cell;
+mod clock;
+mod control;
+mod frame;
+
+pub use cell::{
+    CELL_BODY_B, CELL_BODY_T, CELL_LENGTH_B, CELL_LENGTH_T, Cell, CellHeader, HEADER_LENGTH, HoldClass, RESERVE_LENGTH,
+    SizeClass,
+};
+pub use clock::{BUCKET_MS, ExpiryBucket, LIVE_BUCKETS_MAX, TOLERANCE_BUCKETS};
+pub use control::{
+    DIGESTS_MAX, DigestEntry, GetPeers, HASHES, Hello, Neighbourhood, PEERS_MAX, PULLS_MAX, Peers, PullEntry,
+    RECEIPTS_MAX, RECENT_BYTES_MAX, Receipt, Recent, Verdict,
+};
+pub use frame::{BudgetClass, CONTROL_LENGTH_MAX, CellFrame, FRAME_HEADER_LENGTH, Frame, OutFrame, payload_length};

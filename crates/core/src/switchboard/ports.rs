@@ -1,0 +1,412 @@
+//! What goes into the two halves and what comes out of them.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use mainframe_base::{
+    Address, Fault, LinkKey, Locator, Luminosity, NetworkId, PacketId, Prefix, Proximity, Refusal, Role, ScanKey, Time,
+    TopicKey,
+};
+
+use crate::crypto::PersonKeys;
+use crate::wire::{BudgetClass, Cell, HoldClass, OutFrame};
+
+/// Ties an answer to its question; chosen by whoever asks.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CommandId(pub u64);
+
+/// What the link reports.
+#[derive(Clone, Debug)]
+pub enum LinkEvent {
+    /// A connection stands, and `peer` is proved to hold its key. One per peer.
+    Up {
+        /// Who it is.
+        peer: LinkKey,
+        /// Whether we dialled.
+        outbound: bool,
+        /// The other end's network address.
+        remote: Locator,
+    },
+    /// The connection of `peer` is gone.
+    Down {
+        /// Who it was.
+        peer: LinkKey,
+        /// Why.
+        reason: DownReason,
+    },
+    /// Whole frames, in the order they were sent.
+    Frames {
+        /// Who sent them.
+        peer: LinkKey,
+        /// Each with its header.
+        frames: Vec<Bytes>,
+    },
+    /// A dial came to nothing.
+    DialFailed {
+        /// Whom we meant to reach, if we knew.
+        peer: Option<LinkKey>,
+        /// Where.
+        locator: Locator,
+        /// What the transport said.
+        why: String,
+    },
+    /// The peer broke the framing; the link hangs up by itself.
+    Fault {
+        /// Whose.
+        peer: LinkKey,
+        /// Which.
+        fault: Fault,
+    },
+    /// A listener is bound.
+    Listening(Locator),
+}
+
+/// Why a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DownReason {
+    /// The other side closed it, or it broke.
+    Closed,
+    /// No sign of life.
+    TimedOut,
+    /// We hung up.
+    HungUp,
+}
+
+/// Why we hang up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HangupReason {
+    /// The peer broke the protocol.
+    Fault(Fault),
+    /// Its bin is full and it is not needed.
+    Pruned,
+    /// We are leaving.
+    Leaving,
+}
+
+/// What the relay half takes in.
+#[derive(Clone, Debug)]
+pub enum RelayInput {
+    /// Something happened on the link.
+    Link(LinkEvent),
+    /// A question or an order from the node's own interfaces.
+    Command(CommandId, RelayCommand),
+    /// A cell from the endpoint half, to be sent into the network; answered with `Reply`.
+    Cell(CommandId, Cell, BudgetClass),
+    /// The time asked for by `next_wake` has come.
+    Wake,
+}
+
+impl From<LinkEvent> for RelayInput {
+    fn from(event: LinkEvent) -> Self {
+        RelayInput::Link(event)
+    }
+}
+
+/// What the relay half can be asked.
+#[derive(Clone, Debug)]
+pub enum RelayCommand {
+    /// A summary.
+    Status,
+    /// Every connected peer.
+    Topology,
+    /// An estimate of the network's size by this many random look-ups (1..=64).
+    Estimate {
+        /// Look-ups to average over.
+        lookups: u8,
+    },
+    /// Dial these locators now, as hints from an invitation or an operator.
+    Connect(Vec<Locator>),
+    /// Hang up on everyone; the node is about to stop.
+    Leave,
+}
+
+/// What the relay half causes.
+#[derive(Clone, Debug)]
+pub enum RelayEffect {
+    /// Queue a frame to a connected peer.
+    Send(LinkKey, OutFrame),
+    /// Open a connection; the result comes as `Up` or `DialFailed`.
+    Dial {
+        /// Whom we expect there, if we know.
+        peer: Option<LinkKey>,
+        /// Where to try, in order.
+        locators: Vec<Locator>,
+    },
+    /// Close a connection.
+    Hangup(LinkKey, HangupReason),
+    /// A cell of our regions, for the endpoint half.
+    Cell(Cell),
+    /// The answer to a command or to a cell.
+    Reply(CommandId, RelayReply),
+    /// Something the node's interfaces may want to know.
+    Publish(RelayEvent),
+}
+
+/// Answers of the relay half.
+#[derive(Clone, PartialEq, Debug)]
+pub enum RelayReply {
+    /// To `Status`.
+    Status(Box<RelayStatus>),
+    /// To `Topology`.
+    Topology(Vec<PeerView>),
+    /// To `Estimate`, when the look-ups have ended.
+    Estimate(SizeEstimate),
+    /// To `Connect` and `Leave`.
+    Done,
+    /// To `Cell`: the packet is in our custody and will be handed over.
+    Accepted(PacketId),
+    /// To anything that could not be done; nothing was kept.
+    Refused(Refusal),
+}
+
+/// A summary of the relay half.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RelayStatus {
+    /// The network it belongs to.
+    pub network: NetworkId,
+    /// As what it takes part.
+    pub role: Role,
+    /// Its position.
+    pub overlay: Address,
+    /// Its name on links.
+    pub link_key: LinkKey,
+    /// Whether it has neighbours and its table has settled.
+    pub joined: bool,
+    /// Where its neighbourhood begins, in bits.
+    pub depth: Proximity,
+    /// Connected peers of every role.
+    pub peers: usize,
+    /// Relays of the neighbourhood it is connected to.
+    pub neighbourhood: usize,
+    /// Relays it knows of, connected or not.
+    pub known: usize,
+    /// The latest size estimate, if one was made.
+    pub estimate: Option<SizeEstimate>,
+    /// Cells waiting for custody by the next hop, in bytes, now.
+    pub pending_bytes: usize,
+    /// The most `pending_bytes` ever was.
+    pub pending_bytes_max: usize,
+    /// Counts since the start, by name: cells received, forwarded, spread, pulled, duplicates, refused, …
+    pub counters: BTreeMap<&'static str, u64>,
+    /// Faults of peers since the start.
+    pub faults: BTreeMap<Fault, u64>,
+}
+
+/// One connected peer.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PeerView {
+    /// Its name on the link.
+    pub key: LinkKey,
+    /// Its position.
+    pub overlay: Address,
+    /// As what it takes part.
+    pub role: Role,
+    /// Its bin.
+    pub proximity: Proximity,
+    /// Whether we dialled.
+    pub outbound: bool,
+    /// When the connection came up.
+    pub since: Time,
+    /// Typical time until it takes custody, in milliseconds, if measured.
+    pub custody_ms: Option<u32>,
+    /// Faults it committed.
+    pub faults: u32,
+}
+
+/// How many relays the network has, by random look-ups.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SizeEstimate {
+    /// The estimate.
+    pub nodes: u64,
+    /// Look-ups it averages over.
+    pub lookups: u8,
+    /// When it was made.
+    pub at: Time,
+}
+
+/// News of the relay half.
+#[derive(Clone, PartialEq, Debug)]
+pub enum RelayEvent {
+    /// A peer said a valid `Hello`.
+    PeerUp(LinkKey, Address),
+    /// A peer is gone.
+    PeerDown(LinkKey, Address),
+    /// The table has settled for the first time, with this depth.
+    Joined(Proximity),
+    /// A peer broke the protocol.
+    PeerFault(LinkKey, Fault),
+    /// What became of a packet we sent.
+    Packet(PacketId, Outcome),
+    /// Where a packet went. Only under the development network's id.
+    Trace(TraceEvent),
+}
+
+/// What became of a packet after we accepted it from our own endpoint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Every next hop we owed it to has custody.
+    HandedOver,
+    /// Nobody took it over.
+    Failed(Refusal),
+}
+
+/// One step of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TraceEvent {
+    /// Which packet.
+    pub id: PacketId,
+    /// Who says so.
+    pub node: Address,
+    /// The peer of the step, for steps that have one.
+    pub peer: Option<Address>,
+    /// What happened.
+    pub step: TraceStep,
+    /// When.
+    pub at: Time,
+}
+
+/// The kinds of steps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TraceStep {
+    /// Our own endpoint sent it.
+    Originated,
+    /// Sent towards the region.
+    Routed,
+    /// Sent towards the region as the second, waiting copy.
+    RoutedStandby,
+    /// Handed to the delegate of a sub-prefix of this length.
+    Delegated(Luminosity),
+    /// Handed to a relay of the neighbourhood.
+    Neighbourhood,
+    /// Sent because the peer pulled it.
+    Pulled,
+    /// We have it and lie in its region.
+    Arrived,
+}
+
+/// What the endpoint half takes in.
+#[derive(Clone, Debug)]
+pub enum EndpointInput {
+    /// A cell of our regions, from the relay half.
+    Cell(Cell),
+    /// A question or an order from the node's own interfaces.
+    Command(CommandId, EndpointCommand),
+    /// The time asked for by `next_wake` has come.
+    Wake,
+}
+
+/// To whom something is sealed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recipient {
+    /// A person's key.
+    Person(ScanKey),
+    /// Everyone who has the topic's key.
+    Topic(TopicKey),
+}
+
+/// What the endpoint half can be asked.
+#[derive(Clone, Debug)]
+pub enum EndpointCommand {
+    /// Open what is sealed to this person from now on, and what passed in the last minutes.
+    AddPerson(PersonKeys),
+    /// Stop doing so.
+    RemovePerson(ScanKey),
+    /// Open what is sealed under this topic's key from now on, and what passed in the last minutes.
+    AddTopic(TopicKey),
+    /// Stop doing so.
+    RemoveTopic(TopicKey),
+    /// Seal a body and send it to a region. The relay half answers.
+    Send {
+        /// For whom.
+        to: Recipient,
+        /// Through which region.
+        destination: Prefix,
+        /// How long relays keep it.
+        hold: HoldClass,
+        /// What it may cost.
+        budget: BudgetClass,
+        /// What to say; fits one cell or is refused.
+        body: Vec<u8>,
+    },
+    /// Opened messages with a sequence number above `after`, oldest first.
+    Inbox {
+        /// Zero for all that are kept.
+        after: u64,
+        /// At most this many.
+        limit: usize,
+    },
+    /// A summary.
+    Status,
+}
+
+/// What the endpoint half causes.
+#[derive(Clone, Debug)]
+pub enum EndpointEffect {
+    /// A cell for the relay half to send; the relay answers the command.
+    Cell(CommandId, Cell, BudgetClass),
+    /// The answer to a command.
+    Reply(CommandId, EndpointReply),
+    /// Something the node's interfaces may want to know.
+    Publish(EndpointEvent),
+}
+
+/// Answers of the endpoint half.
+#[derive(Clone, PartialEq, Debug)]
+pub enum EndpointReply {
+    /// To additions and removals.
+    Done,
+    /// To `Inbox`.
+    Inbox(Vec<Message>),
+    /// To `Status`.
+    Status(EndpointStatus),
+    /// To anything that could not be done; nothing was kept.
+    Refused(Refusal),
+}
+
+/// A summary of the endpoint half.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct EndpointStatus {
+    /// People it scans for.
+    pub persons: usize,
+    /// Topics it reads.
+    pub topics: usize,
+    /// Cells looked at since the start.
+    pub scanned: u64,
+    /// Cells opened since the start.
+    pub opened: u64,
+    /// Cells waiting to be looked at.
+    pub waiting: usize,
+    /// Bytes of recent foreign cells kept for keys that may come.
+    pub recent_bytes: usize,
+}
+
+/// Which of our keys opened a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reader {
+    /// A person's.
+    Person(ScanKey),
+    /// A topic's: the BLAKE3 fingerprint of its key, first 8 bytes.
+    Topic([u8; 8]),
+}
+
+/// An opened message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Counts opened messages of this node from 1.
+    pub sequence: u64,
+    /// The packet it came in.
+    pub id: PacketId,
+    /// Whose key opened it.
+    pub reader: Reader,
+    /// When it was opened.
+    pub at: Time,
+    /// What it says.
+    pub body: Vec<u8>,
+}
+
+/// News of the endpoint half.
+#[derive(Clone, PartialEq, Debug)]
+pub enum EndpointEvent {
+    /// A message was opened, and is kept.
+    Opened(Message),
+}

@@ -1,0 +1,53 @@
+//! Coarse expiry: a byte counting buckets of 64 s, so that a cell carries no sender's clock.
+
+use mainframe_base::{Fault, Time};
+
+/// Length of one expiry bucket (protocol research §3.6: coarse buckets instead of the sender's clock).
+pub const BUCKET_MS: u64 = 64_000;
+
+/// A live cell expires at most this many buckets ahead: 10 min, rounded up (review of the design, "cells").
+pub const LIVE_BUCKETS_MAX: u8 = 10;
+
+/// Clocks may differ by this many buckets either way (same source).
+pub const TOLERANCE_BUCKETS: u8 = 2;
+
+/// The bucket, modulo 256, in which a cell expires.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExpiryBucket(pub u8);
+
+impl ExpiryBucket {
+    /// The bucket of the moment `ttl_ms` after `now`.
+    pub fn after(now: Time, ttl_ms: u64) -> ExpiryBucket {
+        ExpiryBucket(((now + ttl_ms).0 / BUCKET_MS) as u8)
+    }
+
+    /// Accepts what expires neither more than the tolerance ago nor more than life plus tolerance ahead.
+    pub fn check(self, now: Time) -> Result<(), Fault> {
+        let now = (now.0 / BUCKET_MS) as u8;
+        let ahead = self.0.wrapping_sub(now).wrapping_add(TOLERANCE_BUCKETS);
+        if ahead <= LIVE_BUCKETS_MAX + 2 * TOLERANCE_BUCKETS { Ok(()) } else { Err(Fault::Expired) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_cell_is_accepted_from_its_making_until_two_buckets_past_its_expiry() {
+        let made = Time(250 * BUCKET_MS);
+        let expiry = ExpiryBucket::after(made, u64::from(LIVE_BUCKETS_MAX) * BUCKET_MS);
+        assert_eq!(expiry.check(made), Ok(()));
+        assert_eq!(expiry.check(made + 12 * BUCKET_MS), Ok(()));
+        assert_eq!(expiry.check(made + 13 * BUCKET_MS), Err(Fault::Expired));
+    }
+
+    #[test]
+    fn an_expiry_beyond_any_live_cell_is_refused() {
+        let now = Time(7 * BUCKET_MS);
+        assert_eq!(ExpiryBucket(7 + 12).check(now), Ok(()));
+        assert_eq!(ExpiryBucket(7 + 13).check(now), Err(Fault::Expired));
+        assert_eq!(ExpiryBucket(7 - 2).check(now), Ok(()));
+        assert_eq!(ExpiryBucket(7 - 3).check(now), Err(Fault::Expired));
+    }
+}
