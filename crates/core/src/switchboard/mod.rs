@@ -5,10 +5,11 @@
 
 mod ports;
 
+pub use crate::packet::Step;
 pub use ports::{
     CommandId, DownReason, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply,
     EndpointStatus, HangupReason, LinkEvent, Message, Outcome, PeerView, Reader, Recipient, RelayCommand, RelayEffect,
-    RelayEvent, RelayInput, RelayReply, RelayStatus, SizeEstimate, TraceEvent, TraceStep,
+    RelayEvent, RelayInput, RelayReply, RelayStatus, SizeEstimate, TraceEvent,
 };
 
 mod endpoint;

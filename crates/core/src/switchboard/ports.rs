@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use mainframe_base::{
-    Address, Fault, LinkKey, Locator, Luminosity, NetworkId, PacketId, Prefix, Proximity, Refusal, Role, ScanKey, Time,
-    TopicKey,
+    Address, Fault, LinkKey, Locator, NetworkId, PacketId, Prefix, Proximity, Refusal, Role, ScanKey, Time, TopicKey,
 };
 
 use crate::crypto::PersonKeys;
+use crate::packet::Step;
 use crate::wire::{BudgetClass, Cell, HoldClass, OutFrame};
 
 /// Ties an answer to its question; chosen by whoever asks.
@@ -260,28 +260,9 @@ pub struct TraceEvent {
     /// The peer of the step, for steps that have one.
     pub peer: Option<Address>,
     /// What happened.
-    pub step: TraceStep,
+    pub step: Step,
     /// When.
     pub at: Time,
-}
-
-/// The kinds of steps.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TraceStep {
-    /// Our own endpoint sent it.
-    Originated,
-    /// Sent towards the region.
-    Routed,
-    /// Sent towards the region as the second, waiting copy.
-    RoutedStandby,
-    /// Handed to the delegate of a sub-prefix of this length.
-    Delegated(Luminosity),
-    /// Handed to a relay of the neighbourhood.
-    Neighbourhood,
-    /// Sent because the peer pulled it.
-    Pulled,
-    /// We have it and lie in its region.
-    Arrived,
 }
 
 /// What the endpoint half takes in.
