@@ -266,7 +266,7 @@ pub struct TraceEvent {
 }
 
 /// What the endpoint half takes in.
-#[derive(Clone, Debug)]
+#[expect(missing_debug_implementations, reason = "holds secrets and what people say")]
 pub enum EndpointInput {
     /// A cell of our regions, from the relay half.
     Cell(Cell),
@@ -286,7 +286,7 @@ pub enum Recipient {
 }
 
 /// What the endpoint half can be asked.
-#[derive(Clone, Debug)]
+#[expect(missing_debug_implementations, reason = "holds secrets and what people say")]
 pub enum EndpointCommand {
     /// Open what is sealed to this person from now on, and what passed in the last minutes.
     AddPerson(PersonKeys),
@@ -357,13 +357,15 @@ pub struct EndpointStatus {
     pub opened: u64,
     /// Cells waiting to be looked at.
     pub waiting: usize,
+    /// Cells that left the queue unseen because it was full, since the start.
+    pub overflowed: u64,
     /// Bytes of recent foreign cells kept for keys that may come.
     pub recent_bytes: usize,
 }
 
 /// Which of our keys opened a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Reader {
+pub enum OpenedBy {
     /// A person's.
     Person(ScanKey),
     /// A topic's: the BLAKE3 fingerprint of its key, first 8 bytes.
@@ -378,7 +380,7 @@ pub struct Message {
     /// The packet it came in.
     pub id: PacketId,
     /// Whose key opened it.
-    pub reader: Reader,
+    pub opened_by: OpenedBy,
     /// When it was opened.
     pub at: Time,
     /// What it says.
