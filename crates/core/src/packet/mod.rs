@@ -18,6 +18,8 @@ mod route;
 mod seen;
 mod sketch;
 mod spread;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
