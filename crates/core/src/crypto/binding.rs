@@ -99,3 +99,87 @@ impl Binding {
 fn digest(network: NetworkId, overlay: &Address, link_key: &LinkKey) -> [u8; 32] {
     keccak256(&[BINDING_DOMAIN, &network.0.to_be_bytes(), &overlay.0, &link_key.0])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{NodeKeys, NodeRecord, RecordBody, Verifier};
+    use mainframe_base::{Role, Secret};
+
+    const SEED: [u8; 32] = [7; 32];
+
+    fn node(number: u8) -> (NodeKeys, NodeRecord, Binding) {
+        let keys = NodeKeys::from_secrets(Secret::new([number; 32]), Secret::new([number; 32])).unwrap();
+        let body = RecordBody { network: NetworkId::DEV, role: Role::Relay, seed: SEED, sequence: 1, locators: vec![] };
+        let (record, binding) = (keys.sign_record(body), keys.binding(NetworkId::DEV, &SEED));
+        (keys, record, binding)
+    }
+
+    #[test]
+    fn a_nodes_own_binding_is_accepted_again_and_again() {
+        let (verifier, (_, record, binding)) = (Verifier::new(8), node(1));
+        assert_eq!(verifier.hello(&record, &binding), Ok(()));
+        assert_eq!(verifier.hello(&record, &binding), Ok(()));
+    }
+
+    #[test]
+    fn a_binding_comes_back_from_its_bytes() {
+        let (_, _, binding) = node(1);
+        let mut bytes = Vec::new();
+        binding.encode(&mut bytes);
+        assert_eq!(bytes.len(), Binding::LENGTH);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(Binding::decode(&mut reader), Ok(binding));
+        assert_eq!(reader.finish(), Ok(()));
+        assert_eq!(Binding::decode(&mut Reader::new(&bytes[..116])), Err(Fault::Malformed));
+    }
+
+    #[test]
+    fn an_address_that_does_not_follow_from_account_and_seed_is_refused() {
+        let (verifier, (_, record, binding)) = (Verifier::new(8), node(1));
+        let other_seed = Binding { seed: [8; 32], ..binding.clone() };
+        assert_eq!(verifier.hello(&record, &other_seed), Err(Fault::WrongAddress));
+        let other_account = Binding { account: node(2).0.account(), ..binding.clone() };
+        assert_eq!(verifier.hello(&record, &other_account), Err(Fault::WrongAddress));
+        let other_network = NodeRecord { network: NetworkId::MAIN, ..record };
+        assert_eq!(verifier.hello(&other_network, &binding), Err(Fault::WrongAddress));
+    }
+
+    #[test]
+    fn a_neighbour_cannot_pass_on_anothers_binding_as_its_own() {
+        let (_, record, binding) = node(1);
+        let thief = NodeRecord { link_key: node(2).0.link_key(), ..record };
+        assert_eq!(Verifier::new(8).hello(&thief, &binding), Err(Fault::BadSignature));
+    }
+
+    #[test]
+    fn no_bit_of_a_binding_can_be_changed() {
+        let (verifier, (_, record, binding)) = (Verifier::new(8), node(1));
+        assert_eq!(verifier.hello(&record, &binding), Ok(()));
+        for bit in 0..binding.signature.len() * 8 {
+            let mut changed = binding.clone();
+            changed.signature[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(verifier.hello(&record, &changed), Err(Fault::BadSignature), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn the_twin_with_the_higher_s_is_refused() {
+        let (verifier, (_, record, binding)) = (Verifier::new(8), node(1));
+        let signature = Signature::from_slice(&binding.signature[..64]).unwrap();
+        let (r, s) = signature.split_scalars();
+        let twin = Signature::from_scalars(r, -s).unwrap();
+        let mut changed = binding;
+        changed.signature[..64].copy_from_slice(&twin.to_bytes());
+        changed.signature[64] = 27 + 28 - changed.signature[64];
+        assert_eq!(verifier.hello(&record, &changed), Err(Fault::BadSignature));
+    }
+
+    #[test]
+    fn every_network_and_every_seed_gives_another_address() {
+        let account = node(1).0.account();
+        let address = overlay_address(NetworkId::DEV, &account, &SEED);
+        assert_ne!(address, overlay_address(NetworkId::MAIN, &account, &SEED));
+        assert_ne!(address, overlay_address(NetworkId::DEV, &account, &[0; 32]));
+    }
+}

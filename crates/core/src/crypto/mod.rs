@@ -19,6 +19,9 @@ mod seal;
 mod topic;
 mod verifier;
 
+#[cfg(test)]
+mod vectors;
+
 pub use binding::{Binding, overlay_address};
 pub use elligator::{Ephemeral, point_of};
 pub use node::{NodeKeys, RecordBody};

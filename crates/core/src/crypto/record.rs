@@ -142,3 +142,155 @@ fn decode_locator(reader: &mut Reader<'_>) -> Result<Locator, Fault> {
     let locator = Locator { transport, ip, port: reader.u16()? };
     if is_diallable(&locator) { Ok(locator) } else { Err(Fault::Impossible) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{NodeKeys, RecordBody, Verifier};
+    use mainframe_base::Secret;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn keys() -> NodeKeys {
+        NodeKeys::from_secrets(Secret::new([1; 32]), Secret::new([2; 32])).unwrap()
+    }
+
+    fn record(locators: &[&str]) -> NodeRecord {
+        keys().sign_record(RecordBody {
+            network: NetworkId::DEV,
+            role: Role::Relay,
+            seed: [0; 32],
+            sequence: 1_700_000_000_000,
+            locators: locators.iter().map(|text| text.parse().unwrap()).collect(),
+        })
+    }
+
+    fn encoded(record: &NodeRecord) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        record.encode(&mut bytes);
+        bytes
+    }
+
+    fn decoded(bytes: &[u8]) -> Result<NodeRecord, Fault> {
+        let mut reader = Reader::new(bytes);
+        let record = NodeRecord::decode(&mut reader)?;
+        reader.finish().map(|()| record)
+    }
+
+    /// The fault found when the byte at `offset` is `value`.
+    fn fault_with(offset: usize, value: u8) -> Fault {
+        let mut bytes = encoded(&record(&["/ip4/127.0.0.1/tcp/4001"]));
+        bytes[offset] = value;
+        decoded(&bytes).unwrap_err()
+    }
+
+    #[test]
+    fn each_impossible_value_has_its_fault() {
+        assert_eq!(fault_with(0, 2), Fault::UnknownVersion);
+        assert_eq!(fault_with(1, 2), Fault::Impossible, "role");
+        assert_eq!(fault_with(79, 5), Fault::Oversized, "locators");
+        assert_eq!(fault_with(80, 2), Fault::Impossible, "transport");
+        assert_eq!(fault_with(81, 5), Fault::Impossible, "family");
+        assert_eq!(fault_with(82, 224), Fault::Impossible, "a multicast address");
+        assert_eq!(fault_with(90, 1), Fault::Impossible, "padding that is not zero");
+    }
+
+    #[test]
+    fn nobody_is_told_to_dial_where_nobody_can() {
+        for text in [
+            "/ip4/127.0.0.1/tcp/0",
+            "/ip4/0.0.0.0/tcp/1",
+            "/ip4/255.255.255.255/tcp/1",
+            "/ip6/::/tcp/1",
+            "/ip6/ff02::1/udp/1/quic-v1",
+            "/ip6/::ffff:127.0.0.1/tcp/1",
+        ] {
+            assert!(record(&[text]).locators.is_empty(), "left out when signing: {text}");
+            let mut forged = record(&[]);
+            forged.locators = vec![text.parse().unwrap()];
+            assert_eq!(decoded(&encoded(&forged)), Err(Fault::Impossible), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_record_tells_four_locators_at_most() {
+        let full = record(&["/ip4/10.0.0.1/tcp/1"; 5]);
+        assert_eq!(full.locators.len(), LOCATORS_MAX);
+        assert_eq!(encoded(&full).len(), NodeRecord::LENGTH_MAX);
+        assert_eq!(decoded(&encoded(&full)), Ok(full));
+    }
+
+    #[test]
+    fn a_record_cut_short_or_made_longer_is_malformed() {
+        let mut bytes = encoded(&record(&["/ip6/::1/udp/4001/quic-v1"]));
+        for length in 0..bytes.len() {
+            assert_eq!(decoded(&bytes[..length]), Err(Fault::Malformed));
+        }
+        bytes.push(0);
+        assert_eq!(decoded(&bytes), Err(Fault::Malformed));
+    }
+
+    #[test]
+    fn no_bit_of_a_record_can_be_changed() {
+        let verifier = Verifier::new(8);
+        let bytes = encoded(&record(&["/ip4/10.0.0.1/tcp/4001"]));
+        assert!(verifier.record(decoded(&bytes).unwrap()).is_ok());
+        for bit in 0..bytes.len() * 8 {
+            let mut changed = bytes.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            let outcome = decoded(&changed).and_then(|record| verifier.record(record));
+            assert!(outcome.is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn the_same_record_is_one_allocation_for_all_who_share_a_verifier() {
+        let verifier = Verifier::new(8);
+        let first = verifier.record(record(&[])).unwrap();
+        let second = verifier.clone().record(record(&[])).unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
+    }
+
+    #[test]
+    fn a_link_key_of_low_order_signs_nothing() {
+        let mut forged = record(&[]);
+        forged.link_key = LinkKey([0; 32]);
+        forged.signature = Signature([0; 64]);
+        assert_eq!(Verifier::new(8).record(forged), Err(Fault::BadSignature));
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_are_refused_or_have_one_encoding(
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..NodeRecord::LENGTH_MAX + 8),
+            plausible: bool,
+        ) {
+            if plausible && bytes.len() > 81 {
+                bytes[..2].copy_from_slice(&[1, 0]);
+                bytes[78..80].copy_from_slice(&[0, 0]);
+                bytes.truncate(144);
+            }
+            if let Ok(record) = decoded(&bytes) {
+                prop_assert_eq!(encoded(&record), bytes);
+            }
+        }
+
+        #[test]
+        fn a_signed_record_comes_back_from_its_bytes_and_verifies(
+            network: u32, guest: bool, seed: [u8; 32], sequence: u64,
+            places in proptest::collection::vec(any::<(bool, IpAddr, u16)>(), 0..6),
+        ) {
+            let record = keys().sign_record(RecordBody {
+                network: NetworkId(network),
+                role: if guest { Role::Guest } else { Role::Relay },
+                seed,
+                sequence,
+                locators: places.into_iter().map(|(quic, ip, port)| {
+                    Locator { transport: if quic { Transport::Quic } else { Transport::Tcp }, ip, port }
+                }).collect(),
+            });
+            prop_assert_eq!(decoded(&encoded(&record)), Ok(record.clone()));
+            prop_assert!(Verifier::new(8).record(record).is_ok());
+        }
+    }
+}

@@ -131,3 +131,154 @@ fn topic_secrets(key: &TopicKey, ephemeral: &[u8; 32]) -> (Tag, BodyKey) {
 fn first_16(hash: &[u8; 32]) -> Tag {
     Tag(*hash.first_chunk().expect("32 bytes begin with 16"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    fn person(number: u8) -> PersonKeys {
+        PersonKeys::from_secret(Secret::new([number; 32]))
+    }
+
+    fn open_as_person(keys: &PersonKeys, associated: &[u8], sealed: &Sealed) -> Option<Vec<u8>> {
+        recognise_person(keys, &sealed.ephemeral, &sealed.tag)?.open(associated, &sealed.tag, &sealed.body)
+    }
+
+    fn open_as_topic(key: &TopicKey, associated: &[u8], sealed: &Sealed) -> Option<Vec<u8>> {
+        recognise_topic(key, &sealed.ephemeral, &sealed.tag)?.open(associated, &sealed.tag, &sealed.body)
+    }
+
+    /// The sealed fields with one bit flipped, for every bit there is, the free bits of E among them.
+    fn with_each_bit_flipped(sealed: &Sealed) -> impl Iterator<Item = Sealed> {
+        (0..(16 + 32 + sealed.body.len()) * 8).map(|bit| {
+            let (mut changed, flip) = (sealed.clone(), 1 << (bit % 8));
+            match bit / 8 {
+                index @ 0..16 => changed.tag.0[index] ^= flip,
+                index @ 16..48 => changed.ephemeral[index - 16] ^= flip,
+                index => changed.body[index - 48] ^= flip,
+            }
+            changed
+        })
+    }
+
+    #[test]
+    fn no_bit_of_a_cell_for_a_person_can_be_changed() {
+        let keys = person(1);
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let sealed = seal_to_person(&mut rng, &keys.scan_key(), b"header", b"hello").unwrap();
+        assert_eq!(open_as_person(&keys, b"header", &sealed).as_deref(), Some(&b"hello"[..]));
+        for changed in with_each_bit_flipped(&sealed) {
+            assert_eq!(open_as_person(&keys, b"header", &changed), None);
+        }
+    }
+
+    #[test]
+    fn no_bit_of_a_cell_for_a_topic_can_be_changed() {
+        let key = TopicKey([1; 32]);
+        let sealed = seal_to_topic(&mut ChaCha20Rng::seed_from_u64(1), &key, b"header", b"hello");
+        assert_eq!(open_as_topic(&key, b"header", &sealed).as_deref(), Some(&b"hello"[..]));
+        for changed in with_each_bit_flipped(&sealed) {
+            assert_eq!(open_as_topic(&key, b"header", &changed), None);
+        }
+    }
+
+    #[test]
+    fn nothing_is_sealed_to_a_key_that_hides_nothing() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        assert_eq!(seal_to_person(&mut rng, &ScanKey([0; 32]), b"", b"hello"), None);
+    }
+
+    /// Whoever sends a low-order E knows the shared secret is zero; it must not be taken for a cell all the same.
+    #[test]
+    fn a_cell_with_a_low_order_key_is_nobodys() {
+        let keys = person(1);
+        let (tag, _) = person_secrets(&Secret::new([0; 32]), &[0; 32], &keys.scan_key());
+        assert_eq!(point_of(&[0; 32]), [0; 32]);
+        assert!(recognise_person(&keys, &[0; 32], &tag).is_none());
+    }
+
+    #[test]
+    fn a_body_shorter_than_its_authentication_is_refused() {
+        let key = TopicKey([1; 32]);
+        let mut sealed = seal_to_topic(&mut ChaCha20Rng::seed_from_u64(1), &key, b"", b"");
+        assert_eq!(sealed.body.len(), BODY_OVERHEAD);
+        sealed.body.pop();
+        assert_eq!(open_as_topic(&key, b"", &sealed), None);
+        sealed.body.clear();
+        assert_eq!(open_as_topic(&key, b"", &sealed), None);
+    }
+
+    /// 2,000 cells each with the same receiver and plaintext: every bit of tag, E and body is set in half of them,
+    /// within five standard deviations.
+    #[test]
+    fn cells_for_people_and_topics_look_like_random_bytes() {
+        let (keys, topic) = (person(1), TopicKey([1; 32]));
+        let mut rng = ChaCha20Rng::seed_from_u64(3);
+        let mut ones = [[0u32; (16 + 32 + 16 + 16) * 8]; 2];
+        for _ in 0..2_000 {
+            let for_person = seal_to_person(&mut rng, &keys.scan_key(), b"", &[0; 16]).unwrap();
+            let for_topic = seal_to_topic(&mut rng, &topic, b"", &[0; 16]);
+            for (sealed, ones) in [for_person, for_topic].iter().zip(&mut ones) {
+                let bytes = [&sealed.tag.0[..], &sealed.ephemeral, &sealed.body].concat();
+                ones.iter_mut()
+                    .enumerate()
+                    .for_each(|(bit, count)| *count += u32::from(bytes[bit / 8] >> (bit % 8) & 1));
+            }
+        }
+        for ones in ones {
+            assert!(ones.iter().all(|count| (888..=1_112).contains(count)), "{ones:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_person_opens_what_was_sealed_to_them(
+            seed: u64, secret: [u8; 32], associated in vec(any::<u8>(), 0..64), plaintext in vec(any::<u8>(), 0..2_000),
+        ) {
+            let keys = PersonKeys::from_secret(Secret::new(secret));
+            let mut rng = ChaCha20Rng::seed_from_u64(seed);
+            let sealed = seal_to_person(&mut rng, &keys.scan_key(), &associated, &plaintext).unwrap();
+            prop_assert_eq!(sealed.body.len(), plaintext.len() + BODY_OVERHEAD);
+            prop_assert_eq!(open_as_person(&keys, &associated, &sealed), Some(plaintext));
+            let other = [&associated[..], b"."].concat();
+            prop_assert_eq!(open_as_person(&keys, &other, &sealed), None);
+        }
+
+        #[test]
+        fn everyone_with_the_topic_key_opens_what_was_sealed_to_it(
+            seed: u64, key: [u8; 32], associated in vec(any::<u8>(), 0..64), plaintext in vec(any::<u8>(), 0..2_000),
+        ) {
+            let key = TopicKey(key);
+            let sealed = seal_to_topic(&mut ChaCha20Rng::seed_from_u64(seed), &key, &associated, &plaintext);
+            prop_assert_eq!(sealed.body.len(), plaintext.len() + BODY_OVERHEAD);
+            prop_assert_eq!(open_as_topic(&key, &associated, &sealed), Some(plaintext));
+            let other = [&associated[..], b"."].concat();
+            prop_assert_eq!(open_as_topic(&key, &other, &sealed), None);
+        }
+
+        #[test]
+        fn a_stranger_recognises_nothing(seed: u64, receiver: [u8; 32], stranger: [u8; 32]) {
+            let mut rng = ChaCha20Rng::seed_from_u64(seed);
+            let scan_key = PersonKeys::from_secret(Secret::new(receiver)).scan_key();
+            let other = PersonKeys::from_secret(Secret::new(stranger));
+            prop_assume!(scan_key != other.scan_key());
+            let for_person = seal_to_person(&mut rng, &scan_key, b"", b"hello").unwrap();
+            let for_topic = seal_to_topic(&mut rng, &TopicKey(receiver), b"", b"hello");
+            for sealed in [for_person, for_topic] {
+                prop_assert!(recognise_person(&other, &sealed.ephemeral, &sealed.tag).is_none());
+                prop_assert!(recognise_topic(&TopicKey(stranger), &sealed.ephemeral, &sealed.tag).is_none());
+            }
+        }
+
+        #[test]
+        fn arbitrary_fields_are_nobodys(ephemeral: [u8; 32], tag: [u8; 16], body in vec(any::<u8>(), 0..64)) {
+            let sealed = Sealed { tag: Tag(tag), ephemeral, body };
+            prop_assert_eq!(open_as_person(&person(1), b"", &sealed), None);
+            prop_assert_eq!(open_as_topic(&TopicKey([1; 32]), b"", &sealed), None);
+        }
+    }
+}
