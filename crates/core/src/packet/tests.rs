@@ -172,7 +172,8 @@ impl World {
     /// Honest relays of a region that did and did not get what was delivered last.
     fn coverage(&self, region: &Prefix) -> (usize, usize) {
         let honest = self.nodes.keys().filter(|key| region.matches(&Address(key.0)) && !self.silent.contains(key));
-        let (got, missed): (Vec<LinkKey>, Vec<LinkKey>) = honest.copied().partition(|key| self.delivered.contains_key(key));
+        let (got, missed): (Vec<LinkKey>, Vec<LinkKey>) =
+            honest.copied().partition(|key| self.delivered.contains_key(key));
         (got.len(), missed.len())
     }
 
