@@ -1,0 +1,10 @@
+//! Links talking to each other: over TCP, over QUIC and inside one process.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod exchange;
+mod neighbour;
+mod pressure;
+mod refusal;
+
+use neighbour::{Neighbour, Over, pair};
