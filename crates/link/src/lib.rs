@@ -8,12 +8,17 @@
 //! driver      the one task that owns the swarm
 //! swarm       transports, identify, ping, limits put together
 //! behaviour   which of a peer's connections carries frames
+//! multiplexer yamux with bounds of our own
 //! handler     one connection: its two streams
 //! writer  reader   the outgoing and the incoming stream
 //! queue  splitter  frames waiting to be written; bytes turned back into frames
 //! locators    the only place that knows multiaddrs
+//! memory      links inside one process, for tests
+//! soak        two links at full load
+//! baseline    the yardstick: a plain relay without any of this
 //! ```
 
+pub mod baseline;
 mod behaviour;
 mod config;
 mod driver;
@@ -22,8 +27,10 @@ mod handler;
 mod link;
 mod locators;
 pub mod memory;
+mod multiplexer;
 mod queue;
 mod reader;
+pub mod soak;
 mod splitter;
 mod swarm;
 mod writer;

@@ -8,13 +8,14 @@ use libp2p::core::transport::{Boxed, MemoryTransport};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{PeerId, Swarm, Transport, identify, noise, ping, quic, swarm, tcp, yamux};
+use libp2p::{PeerId, Swarm, Transport, identify, noise, ping, quic, swarm, tcp};
 use mainframe_core::switchboard::LinkEvent;
 
 use crate::behaviour::Behaviour;
 use crate::config::LinkConfig;
 use crate::error::LinkError;
 use crate::locators::Medium;
+use crate::multiplexer::{Multiplexer, STREAM_WINDOW_BYTES, STREAMS_MAX};
 
 /// What identify says we speak; a node of another protocol can tell without trying.
 const PROTOCOL_VERSION: &str = "mainframe/1";
@@ -24,10 +25,8 @@ const AGENT: &str = concat!("mainframe/", env!("CARGO_PKG_VERSION"));
 const IDENTIFY_INTERVAL: Duration = Duration::from_secs(3_600);
 /// Time for a TCP connection with its handshakes, or for QUIC's (libp2p's own defaults: 10 s and 5 s).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Streams of one connection: two of ours, ping's and identify's each way, and as many in closing.
-const STREAMS_MAX: usize = 16;
-/// Bytes in flight on a QUIC stream: 160 Mbit/s at 50 ms, and the most a stalled node keeps unread of a peer.
-const QUIC_STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// Bytes in flight on a QUIC stream: as on any other.
+const QUIC_STREAM_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES as u32;
 /// Bytes in flight on a QUIC connection: the stream, and room for ping and identify beside it.
 const QUIC_CONNECTION_WINDOW_BYTES: u32 = QUIC_STREAM_WINDOW_BYTES + (1 << 18);
 
@@ -112,14 +111,14 @@ pub(crate) fn transport(keys: &Keypair, medium: Medium) -> Result<Boxed<(PeerId,
         Medium::Memory => MemoryTransport::default()
             .upgrade(Version::V1Lazy)
             .authenticate(noise)
-            .multiplex(yamux())
+            .multiplex(Multiplexer)
             .timeout(HANDSHAKE_TIMEOUT)
             .boxed(),
         Medium::Network => {
             let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
                 .upgrade(Version::V1Lazy)
                 .authenticate(noise)
-                .multiplex(yamux())
+                .multiplex(Multiplexer)
                 .timeout(HANDSHAKE_TIMEOUT);
             let quic = quic::tokio::Transport::new(quic_config(keys));
             tcp.or_transport(quic)
@@ -130,12 +129,6 @@ pub(crate) fn transport(keys: &Keypair, medium: Medium) -> Result<Boxed<(PeerId,
                 .boxed()
         }
     })
-}
-
-fn yamux() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(STREAMS_MAX);
-    config
 }
 
 fn quic_config(keys: &Keypair) -> quic::Config {
