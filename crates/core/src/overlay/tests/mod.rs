@@ -1,0 +1,4 @@
+//! The overlay in small networks of its own.
+
+mod growing;
+mod harness;
