@@ -111,6 +111,7 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
     pub(crate) fn lose(&mut self, key: LinkKey, id: ConnectionId) {
         if let Some(peer) = self.peers.get_mut(&key)
             && peer.chosen == Some(id)
+            && peer.up
         {
             peer.reason.get_or_insert(DownReason::TimedOut);
         }
@@ -204,14 +205,13 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let Some(at) = peer.connections.iter().position(|connection| connection.id == id) else { return };
         let connection = peer.connections.remove(at);
-        if peer.chosen == Some(id) {
+        let was_chosen = peer.chosen == Some(id);
+        if was_chosen {
             peer.chosen = None;
-            if std::mem::take(&mut peer.up) {
-                let reason = peer.reason.take().unwrap_or(DownReason::Closed);
-                self.take_down(key, reason);
-            } else {
-                self.dial_came_to_nothing(key, &connection);
-            }
+        }
+        if was_chosen && std::mem::take(&mut peer.up) {
+            let reason = peer.reason.take().unwrap_or(DownReason::Closed);
+            self.take_down(key, reason);
         } else {
             self.dial_came_to_nothing(key, &connection);
         }

@@ -3,7 +3,7 @@
 //! libp2p's wrapper lets the unread bytes of one stream grow to 1 GiB and offers no setting. A bound is needed twice:
 //! a node that does not listen must not fill its memory with what a peer sends; and yamux stops reading while it owes
 //! the other side a pong it cannot write, so that two nodes whose sockets are full both ways would wait for each other
-//! for ever. A window that fits into the socket's own buffers keeps sockets from filling (docs/protocol/link.md §5).
+//! for ever. A window that fits into the socket's own buffers fills before they do (docs/protocol/link.md §5).
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

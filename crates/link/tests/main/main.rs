@@ -6,5 +6,6 @@ mod exchange;
 mod neighbour;
 mod pressure;
 mod refusal;
+mod stranger;
 
 use neighbour::{Neighbour, Over, pair};
