@@ -117,6 +117,7 @@ pub async fn relay(
     }
     finish(&mut outgoing).await?;
     incoming.close().await?;
+    streams.linger().await;
     Ok(counter.measured())
 }
 
@@ -141,6 +142,7 @@ pub async fn sink(listen: Locator, bound: impl FnOnce(Locator)) -> Result<Measur
         counter.count(read);
     }
     stream.close().await?;
+    streams.linger().await;
     Ok(counter.measured())
 }
 

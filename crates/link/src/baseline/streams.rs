@@ -1,6 +1,7 @@
 //! A swarm that does nothing but open one stream on each connection it dials, and hand streams over.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::StreamExt;
 use libp2p::core::Endpoint;
@@ -24,6 +25,9 @@ use crate::locators::{Medium, locator};
 use crate::swarm::{swarm_config, transport};
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/mainframe/baseline/1");
+
+/// A second is many round trips on any path (guess).
+const LINGER: Duration = Duration::from_secs(1);
 
 type Protocol = ReadyUpgrade<StreamProtocol>;
 type Never = std::convert::Infallible;
@@ -69,6 +73,11 @@ impl Streams {
         self.locator.expect("it listens")
     }
 
+    /// Runs on until the other side has gone, so that our last bytes reach it; for a second at most.
+    pub(super) async fn linger(mut self) {
+        let _ = tokio::time::timeout(LINGER, &mut self.swarm).await;
+    }
+
     /// The next stream; none if the dial failed.
     pub(super) async fn next(&mut self) -> Option<Stream> {
         self.streams.recv().await
@@ -96,7 +105,7 @@ fn keys(role: Role) -> Keypair {
 async fn run(mut swarm: Swarm<Behaviour>) {
     loop {
         let event = swarm.select_next_some().await;
-        if let SwarmEvent::OutgoingConnectionError { .. } = event {
+        if let SwarmEvent::OutgoingConnectionError { .. } | SwarmEvent::ConnectionClosed { .. } = event {
             return;
         }
     }
