@@ -165,6 +165,13 @@ impl Overlay {
         }
     }
 
+    /// A record that was good.
+    pub(super) fn trust_informant(&mut self, informant: Option<LinkKey>) {
+        if let Some(peer) = informant.and_then(|key| self.peers.get_mut(&key)) {
+            peer.false_hints = peer.false_hints.saturating_sub(1);
+        }
+    }
+
     /// Dials a known relay, to stay or for a visit. Says whether it is being dialled.
     pub(super) fn dial_known(&mut self, now: Time, address: &Address, visit: bool, out: &mut OverlayOut) -> bool {
         let Some(record) = self.book.get(address).map(|known| known.record.clone()) else { return false };
@@ -246,7 +253,7 @@ impl Overlay {
         if self.is_lonely() {
             return;
         }
-        if self.random() % FEELERS_PER_PLACE == 0
+        if self.random().is_multiple_of(FEELERS_PER_PLACE)
             && let Some(locator) = self.places.take_turn()
         {
             return self.dial_place(now, locator, true, out);

@@ -213,7 +213,7 @@ impl Overlay {
 
     /// Every peer that said a valid `Hello`, of every role, in the order of their keys.
     pub fn peers(&self) -> impl Iterator<Item = PeerSummary> {
-        self.peers.values().filter_map(|peer| peer.summary(&self.neighbours.me().clone()))
+        self.peers.values().filter_map(|peer| peer.summary(self.neighbours.me()))
     }
 
     /// Relays we know of, connected or not.
@@ -238,8 +238,12 @@ impl Overlay {
             return;
         }
         out.fact(OverlayFact::Fault(key, fault));
-        if let Some(address) = self.peers.get(&key).and_then(Peer::address) {
-            self.book.decline(now, &address);
+        let random = self.random();
+        let address = self.peers.get(&key).and_then(Peer::address);
+        match (fault, address) {
+            (Fault::Silent, Some(address)) => self.book.lose(now, &address, random),
+            (_, Some(address)) => self.book.decline(now, &address),
+            (_, None) => {}
         }
         self.shun(now, key, if fault == Fault::Silent { SHUN_SILENT_MS } else { SHUN_MS });
         self.hang_up(now, key, Goodbye::Fault(fault), out);
@@ -274,6 +278,9 @@ impl Overlay {
             Role::Guest => 0,
         };
         if goal != self.goal {
+            if goal < self.goal {
+                self.book.pardon(now, goal);
+            }
             self.goal = goal;
             self.survey_wanted = true;
             self.slots.retain(|(bin, _), _| *bin < goal);

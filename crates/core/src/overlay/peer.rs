@@ -103,7 +103,7 @@ pub(super) struct Peer {
     pub(super) owed: u8,
     /// When we asked it last because its belief and ours differ.
     pub(super) asked_back_at: Option<Time>,
-    /// Records it told us that nobody answered at, less those that proved good.
+    /// Records it told us that nobody answered at, less those that proved good and one each round of beliefs.
     pub(super) false_hints: u8,
     pub(super) allowance: Bucket,
     pub(super) pace: Bucket,

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use mainframe_base::{Address, LinkKey, Proximity, Role, Time};
+use mainframe_base::{Address, Fault, LinkKey, Proximity, Role, Time};
 
 use super::Overlay;
 use super::book::{slot_address, slot_length, suffix_of};
@@ -17,7 +17,6 @@ use super::pruning::Subnet;
 use super::timers::never;
 use crate::crypto::NodeRecord;
 use crate::wire::PEERS_MAX;
-use mainframe_base::Fault;
 
 /// Records asked for to fill one suffix: one to dial and three spares.
 const SLOT_RECORDS: u8 = 4;
