@@ -7,7 +7,7 @@ use rand_chacha::rand_core::Rng;
 
 use super::Overlay;
 use super::ports::{OverlayOut, OverlayWish};
-use super::timers::jittered;
+use super::timers::{jittered, never};
 use crate::crypto::NodeRecord;
 
 /// When a dial without an answer is given up, in milliseconds: after the transports have (10 s).
@@ -71,8 +71,9 @@ impl Dials {
         dial.map_or(Called::default(), |dial| Called { address: dial.address, visit: dial.visit })
     }
 
-    fn first_due(&self) -> Option<Time> {
-        self.0.values().map(|dial| dial.due).min()
+    /// When the first of them is to be given up.
+    pub(super) fn first_due(&self) -> Time {
+        self.0.values().map(|dial| dial.due).min().unwrap_or(never())
     }
 
     fn overdue(&self, now: Time) -> Vec<Target> {
@@ -208,12 +209,11 @@ impl Overlay {
         out.wish(wish);
     }
 
-    /// Loses patience with dials nobody reported on, and says when it will again.
-    pub(super) fn give_up_overdue_dials(&mut self, now: Time, out: &mut OverlayOut) -> Option<Time> {
+    /// Loses patience with dials nobody reported on.
+    pub(super) fn give_up_overdue_dials(&mut self, now: Time, out: &mut OverlayOut) {
         for target in self.dials.overdue(now) {
             self.give_up(now, target, out);
         }
-        self.dials.first_due()
     }
 
     /// We are connected to nobody: tries the peer cache, then every locator we were told, with growing pauses.

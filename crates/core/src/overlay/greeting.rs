@@ -6,16 +6,12 @@ use std::sync::Arc;
 
 use mainframe_base::{Fault, LinkKey, Locator, Role, Time};
 
-use super::peer::{Greeted, Peer};
+use super::peer::{Greeted, HELLO_AGAIN_MS, Peer};
 use super::ports::{Goodbye, OverlayFact, OverlayOut, OverlayWish};
 use super::{Overlay, dialling::Called};
 use crate::crypto::{Binding, NodeRecord};
 use crate::wire::Hello;
 
-/// How long a peer may take to say a valid `Hello`, in milliseconds (guess: QUIC's own handshake gives up after 10 s).
-pub(super) const HELLO_MS: u64 = 10_000;
-/// After what time `Hello` is said again, in milliseconds (guess: several round trips).
-pub(super) const HELLO_AGAIN_MS: u64 = 2_000;
 /// How often we repeat our `Hello` for a peer that repeats its own; then it is not listening.
 const HELLO_REPEATED_MAX: u8 = 5;
 /// Frames forgiven before `Hello`: what a peer sends in the two seconds until it repeats a lost one (guess).
@@ -160,6 +156,7 @@ impl Overlay {
         peer.visit = false;
         let Some(address) = peer.address() else { return };
         self.relays.insert(address, key);
+        self.table_changed = true;
         self.book.set_connected(&address);
         self.places.calm();
         self.reckon(now, out);
@@ -220,6 +217,7 @@ impl Overlay {
         }
         if stood {
             self.relays.remove(&address);
+            self.table_changed = true;
             self.survey_wanted |= self.neighbours.me().proximity(&address) >= self.goal;
             self.reckon(now, out);
         }

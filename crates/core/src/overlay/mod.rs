@@ -87,10 +87,13 @@ pub struct Overlay {
     /// Connected relays that stand in bins.
     relays: BTreeMap<Address, LinkKey>,
     neighbours: Neighbours,
+    /// `relays` changed since `neighbours` was made.
+    table_changed: bool,
     /// The depth we shall have when everyone known is connected.
     goal: Proximity,
     /// Suffixes of bins in which nobody is connected.
     slots: BTreeMap<(Proximity, u8), Slot>,
+    all_slots_asked: bool,
     /// Counts the times we asked who is near us.
     survey: u32,
     survey_wanted: bool,
@@ -134,8 +137,10 @@ impl Overlay {
             book,
             peers: BTreeMap::new(),
             relays: BTreeMap::new(),
+            table_changed: false,
             goal: 0,
             slots: BTreeMap::new(),
+            all_slots_asked: false,
             survey: 0,
             survey_wanted: true,
             survey_at: now,
@@ -285,6 +290,10 @@ impl Overlay {
             self.survey_wanted = true;
             self.slots.retain(|(bin, _), _| *bin < goal);
         }
+        if depth == self.neighbours.depth() && !self.table_changed {
+            return;
+        }
+        self.table_changed = false;
         let relays = self.relays.iter().map(|(address, key)| (*key, *address));
         let neighbours = Neighbours::new(self.me.address(), depth, relays);
         if neighbours != self.neighbours {

@@ -33,6 +33,7 @@ fn three_hundred_nodes_join_through_one_and_know_their_neighbourhoods() {
     let mut net = Net::grown(1, 300, 200, OverlayConfig::default());
     net.run_for(15_000);
     show(&net, "300 nodes, 15 s after the last joined");
+    println!("joining took {:?} ms (mean, longest)", net.joining_ms());
     assert!(net.completeness() >= 0.99);
     assert!(net.balance() >= 0.95);
     assert!(net.relays().all(|node| node.joined_at.is_some()));
@@ -235,6 +236,7 @@ fn two_thousand_nodes_join_through_one() {
     let start = std::time::Instant::now();
     let mut net = Net::grown(20, 2_000, 50, OverlayConfig::default());
     show(&net, "2,000 nodes, as the last joins");
+    println!("joining took {:?} ms (mean, longest)", net.joining_ms());
     for _ in 0..6 {
         net.run_for(10_000);
         show(&net, &format!("wall {:?}", start.elapsed()));

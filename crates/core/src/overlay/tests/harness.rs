@@ -34,6 +34,7 @@ pub(crate) struct Node {
     pub(crate) alive: bool,
     pub(crate) cache: BTreeMap<Address, Arc<NodeRecord>>,
     pub(crate) estimates: Vec<Estimate>,
+    pub(crate) started_at: Time,
     pub(crate) joined_at: Option<Time>,
     pub(crate) wakes: u64,
     wake_at: Time,
@@ -114,6 +115,7 @@ impl Net {
             alive: true,
             cache: BTreeMap::new(),
             estimates: Vec::new(),
+            started_at: self.now,
             joined_at: None,
             wakes: 0,
             wake_at: Time(u64::MAX),
@@ -221,6 +223,12 @@ impl Net {
 
     pub(crate) fn relays(&self) -> impl Iterator<Item = &Node> {
         self.alive().filter(|node| node.overlay.record().role == Role::Relay)
+    }
+
+    /// Mean and greatest time from start to joining, in milliseconds.
+    pub(crate) fn joining_ms(&self) -> (u64, u64) {
+        let spans = || self.nodes.iter().skip(1).filter_map(|node| Some(node.joined_at?.since_ms(node.started_at)));
+        (spans().sum::<u64>() / (spans().count() as u64).max(1), spans().max().unwrap_or(0))
     }
 
     pub(crate) fn mean_degree(&self) -> f64 {
