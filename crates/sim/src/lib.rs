@@ -1,1 +1,13 @@
 //! A whole network in one thread, from one seed.
+
+pub mod dice;
+pub mod frames;
+pub mod masks;
+pub mod moment;
+pub mod net;
+pub mod node;
+pub mod packets;
+pub mod queue;
+pub mod trace;
+pub mod traffic;
+pub mod world;
