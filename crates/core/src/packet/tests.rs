@@ -62,7 +62,7 @@ impl World {
             (LinkKey(me.0), (packets, neighbours))
         });
         World {
-            now: Time(1_000_000),
+            now: Time(10_000_000),
             nodes: nodes.collect(),
             queue: BTreeMap::new(),
             sequence: 0,
@@ -172,7 +172,8 @@ impl World {
     /// Honest relays of a region that did and did not get what was delivered last.
     fn coverage(&self, region: &Prefix) -> (usize, usize) {
         let honest = self.nodes.keys().filter(|key| region.matches(&Address(key.0)) && !self.silent.contains(key));
-        let (got, missed): (Vec<LinkKey>, Vec<LinkKey>) = honest.copied().partition(|key| self.delivered.contains_key(key));
+        let (got, missed): (Vec<LinkKey>, Vec<LinkKey>) =
+            honest.copied().partition(|key| self.delivered.contains_key(key));
         (got.len(), missed.len())
     }
 
@@ -236,6 +237,7 @@ fn losses_and_silent_relays_leave_nobody_out() {
             relays += got;
         }
         let ratio = world.payloads as f64 / relays as f64;
+        println!("{ratio}");
         assert!(ratio < budget, "{ratio} payloads for each relay with one in {one_in} silent");
         assert_eq!(world.faults, []);
     }
