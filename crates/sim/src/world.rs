@@ -234,6 +234,11 @@ impl<M: Machine> World<M> {
         self.nodes[id.index()].is_online()
     }
 
+    /// Where a node listens.
+    pub fn locator(&self, id: NodeId) -> Locator {
+        self.nodes[id.index()].locator
+    }
+
     /// How a node behaves.
     pub fn mask_of(&self, id: NodeId) -> Mask {
         self.nodes[id.index()].mask
