@@ -1,14 +1,14 @@
 //! Something comes in from the link: bytes → frame → the room it is for.
 
 use bytes::Bytes;
-use mainframe_base::{Fault, LinkKey, Time};
+use mainframe_base::{LinkKey, Time};
 
 use super::relay::Said;
-use super::{LinkEvent, Relay, RelayEffect};
+use super::{LinkEvent, Relay};
 use crate::wire::Frame;
 
 impl Relay {
-    pub(super) fn link_event(&mut self, now: Time, event: LinkEvent, said: &mut Said, _out: &mut [RelayEffect]) {
+    pub(super) fn link_event(&mut self, now: Time, event: LinkEvent, said: &mut Said) {
         match event {
             LinkEvent::Up { peer, outbound, remote } => {
                 self.overlay.peer_up(now, peer, outbound, remote, &mut said.overlay);
@@ -32,16 +32,9 @@ impl Relay {
             Ok(frame) => frame,
             Err(fault) => return self.overlay.fault(now, from, fault, &mut said.overlay),
         };
-        match frame {
-            Frame::Hello(_) | Frame::GetPeers(_) | Frame::Peers(_) | Frame::Neighbourhood(_) => {
-                self.overlay.on_frame(now, from, frame, &mut said.overlay);
-            }
-            packet => self.packet_frame(now, from, packet, said),
-        }
-    }
-
-    fn packet_frame(&mut self, now: Time, from: LinkKey, frame: Frame, said: &mut Said) {
-        if !self.overlay.is_greeted(&from) {
+        let of_overlay =
+            matches!(frame, Frame::Hello(_) | Frame::GetPeers(_) | Frame::Peers(_) | Frame::Neighbourhood(_));
+        if !of_overlay && !self.overlay.is_greeted(&from) {
             return self.overlay.on_early_frame(now, from, &mut said.overlay);
         }
         let neighbours = self.overlay.neighbours();
@@ -53,7 +46,7 @@ impl Relay {
             Frame::Pull(pulls) => self.packets.pulls(now, from, &pulls, neighbours, out),
             Frame::Recent(recent) => self.packets.recent(now, from, &recent, neighbours, out),
             Frame::Hello(_) | Frame::GetPeers(_) | Frame::Peers(_) | Frame::Neighbourhood(_) => {
-                self.overlay.fault(now, from, Fault::OutOfOrder, &mut said.overlay);
+                self.overlay.on_frame(now, from, frame, &mut said.overlay);
             }
         }
     }

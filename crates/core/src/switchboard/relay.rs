@@ -81,7 +81,7 @@ impl Relay {
     pub fn handle(&mut self, now: Time, input: RelayInput, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>) {
         let mut said = Said::default();
         match input {
-            RelayInput::Link(event) => self.link_event(now, event, &mut said, out),
+            RelayInput::Link(event) => self.link_event(now, event, &mut said),
             RelayInput::Cell(command, cell, budget) => self.send_cell(now, command, cell, budget, &mut said, out),
             RelayInput::Command(id, command) => self.command(now, id, command, &mut said, out),
             RelayInput::Wake => self.wake(now, &mut said),

@@ -1,1 +1,4 @@
-//! x
+//! The overlay in small networks of its own.
+
+mod growing;
+mod harness;
