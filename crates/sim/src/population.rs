@@ -86,6 +86,11 @@ impl Population {
         &mut self.world
     }
 
+    /// How the relays are configured.
+    pub fn relay_config(&self) -> &RelayConfig {
+        &self.relay
+    }
+
     /// Where a node stands.
     pub fn address(&self, id: NodeId) -> &Address {
         &self.members[id.index()].address

@@ -270,6 +270,11 @@ impl<M: Machine> World<M> {
         matches!(ends, (Some(here), Some(there)) if here.connection == there.connection)
     }
 
+    /// Whether a node takes itself to be connected to another.
+    pub fn has_link(&self, id: NodeId, peer: NodeId) -> bool {
+        self.nodes[id.index()].link(peer).is_some()
+    }
+
     /// How many connections a node has.
     pub fn links_of(&self, id: NodeId) -> usize {
         self.nodes[id.index()].links().len()
