@@ -14,7 +14,7 @@ pub const WINDOW_BYTES_MAX: usize = 1 << 20;
 const WINDOW_BYTES_MIN: usize = 32 << 10;
 
 /// Before a receipt time is known: above the slowest pair of the simulator's latency matrix, 325 ms and jitter.
-const TIMEOUT_MS_INITIAL: u64 = 600;
+pub(super) const TIMEOUT_MS_INITIAL: u64 = 600;
 /// Below this a receipt is not late (protocol research §3.3: 150 ms).
 const TIMEOUT_MS_MIN: u64 = 150;
 /// Above this nobody should wait (guess).

@@ -2,6 +2,7 @@
 
 use mainframe_base::{ADDRESS_BITS, LinkKey, Luminosity, Prefix, Proximity, Time};
 
+use super::flow::TIMEOUT_MS_INITIAL;
 use super::handover::Order;
 use super::partition::{neighbourhood, subtrees};
 use super::route::Aim;
@@ -127,10 +128,11 @@ impl Packets {
         self.seen.put(now, cell.id(), seen);
     }
 
-    /// How long to wait for a copy of one's own while the tree works through this many bits.
+    /// How long to wait for a copy of one's own while the tree works through this many bits, one lost cell included:
+    /// who pulls too early spreads a subtree a second time.
     pub(super) fn tree_ms(&mut self, prefix_bits: u16, neighbours: &Neighbours) -> u64 {
         let levels = u64::from(neighbours.depth().saturating_sub(prefix_bits)) + 2;
-        self.config.link_ms * levels + self.lot(2 * self.config.link_ms)
+        self.config.link_ms * levels + TIMEOUT_MS_INITIAL + self.lot(2 * self.config.link_ms)
     }
 }
 

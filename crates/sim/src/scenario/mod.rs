@@ -47,7 +47,9 @@ impl Scenario {
         match self {
             Scenario::DarkRouting => "does a packet reach every relay of its region, and for how many transmissions?",
             Scenario::FullAddress => "does a packet reach one node, over how many hops, and how soon?",
-            Scenario::Churn => "do the tables stay complete when nodes come and go, and recover when half of them vanish?",
+            Scenario::Churn => {
+                "do the tables stay complete when nodes come and go, and recover when half of them vanish?"
+            }
         }
     }
 
