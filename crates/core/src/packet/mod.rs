@@ -49,11 +49,14 @@ pub struct PacketConfig {
     pub link_ms: u64,
     /// Time between two rounds of anti-entropy while packets come in, in milliseconds (protocol research §3.3).
     pub gossip_ms: u64,
+    /// Whether a cell that is kept is copied out of the buffer it came in: a link reads up to 64 KiB at once, and one
+    /// kept cell would hold all of it. The simulator's nodes share their cells instead.
+    pub copy_kept: bool,
 }
 
 impl Default for PacketConfig {
     fn default() -> Self {
-        PacketConfig { pool_bytes_max: 32 << 20, digests: 5, link_ms: 150, gossip_ms: 5_000 }
+        PacketConfig { pool_bytes_max: 32 << 20, digests: 5, link_ms: 150, gossip_ms: 5_000, copy_kept: true }
     }
 }
 

@@ -62,10 +62,12 @@ impl Slot {
     }
 
     fn new(id: PacketId, seen: Seen) -> Slot {
-        let arrived = u8::from(seen.responsibility.is_some()) * FLAG_ARRIVED;
-        let routed = u8::from(seen.routed) * FLAG_ROUTED | u8::from(seen.routed_standby) * FLAG_ROUTED_STANDBY;
-        let luminosity = seen.responsibility.map_or(0, Luminosity::to_byte);
-        Slot { id: id.0, luminosity, flags: FLAG_USED | arrived | routed }
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        let flags = FLAG_USED
+            | flag(seen.routed, FLAG_ROUTED)
+            | flag(seen.routed_standby, FLAG_ROUTED_STANDBY)
+            | flag(seen.responsibility.is_some(), FLAG_ARRIVED);
+        Slot { id: id.0, luminosity: seen.responsibility.map_or(0, Luminosity::to_byte), flags }
     }
 }
 

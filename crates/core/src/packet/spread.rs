@@ -52,11 +52,12 @@ impl Packets {
     /// Keeps a packet of our region and hands it to the endpoint half.
     pub(super) fn arrive(&mut self, now: Time, cell: &Cell, responsibility: Luminosity, out: &mut PacketOut) {
         self.mark(now, cell, |seen| seen.responsibility = Some(responsibility));
-        self.ring.put(now, cell.clone());
+        let kept = if self.config.copy_kept { cell.copied() } else { cell.clone() };
+        self.ring.put(now, kept.clone());
         self.counters.cells_delivered += 1;
         self.schedule_gossip(now);
         out.facts.push(PacketFact::Stepped { id: cell.id(), peer: None, step: Step::Arrived });
-        out.wishes.push(PacketWish::Deliver(cell.clone()));
+        out.wishes.push(PacketWish::Deliver(kept));
     }
 
     /// Divides our prefix of `responsibility` bits, except what we answered for already.

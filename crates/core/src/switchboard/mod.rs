@@ -4,7 +4,10 @@
 //! cells and nothing else: the relay hands every cell of its regions to the endpoint and never learns what came of it.
 
 mod body;
+mod command;
+mod inbound;
 mod inbox;
+mod outbound;
 mod ports;
 
 pub use crate::packet::Step;
