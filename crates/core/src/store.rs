@@ -50,48 +50,49 @@ pub trait Tx {
 
 type Tables = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
-/// A store in memory: committed state, and what the open transaction changed.
+/// A store in memory: the tables, and what the open transaction overwrote in them, oldest first.
 #[derive(Clone, Default, Debug)]
 pub struct MemoryStore {
-    committed: Tables,
-    current: Tables,
-    dirty: bool,
+    tables: Tables,
+    overwritten: Vec<((Table, Vec<u8>), Option<Vec<u8>>)>,
 }
 
 impl MemoryStore {
     /// Whether the open transaction changed anything.
     pub fn is_dirty(&self) -> bool {
-        self.dirty
+        !self.overwritten.is_empty()
     }
 
     /// Makes the open transaction's changes last.
     pub fn commit(&mut self) {
-        if self.dirty {
-            self.committed = self.current.clone();
-            self.dirty = false;
-        }
+        self.overwritten.clear();
     }
 
     /// Forgets the open transaction's changes, as a crash does.
     pub fn roll_back(&mut self) {
-        self.current = self.committed.clone();
-        self.dirty = false;
+        while let Some((key, value)) = self.overwritten.pop() {
+            match value {
+                Some(value) => self.tables.insert(key, value),
+                None => self.tables.remove(&key),
+            };
+        }
     }
 }
 
 impl Tx for MemoryStore {
     fn get(&self, table: Table, key: &[u8]) -> Option<Vec<u8>> {
-        self.current.get(&(table, key.to_vec())).cloned()
+        self.tables.get(&(table, key.to_vec())).cloned()
     }
 
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) {
-        self.current.insert((table, key.to_vec()), value.to_vec());
-        self.dirty = true;
+        let key = (table, key.to_vec());
+        let before = self.tables.insert(key.clone(), value.to_vec());
+        self.overwritten.push((key, before));
     }
 
     fn delete(&mut self, table: Table, key: &[u8]) {
-        if self.current.remove(&(table, key.to_vec())).is_some() {
-            self.dirty = true;
+        if let Some((key, before)) = self.tables.remove_entry(&(table, key.to_vec())) {
+            self.overwritten.push((key, Some(before)));
         }
     }
 
@@ -100,7 +101,7 @@ impl Tx for MemoryStore {
             None => std::ops::Bound::Included((table, Vec::new())),
             Some(key) => std::ops::Bound::Excluded((table, key.to_vec())),
         };
-        self.current
+        self.tables
             .range((start, std::ops::Bound::Unbounded))
             .take_while(|((of, _), _)| *of == table)
             .take(limit)
@@ -115,7 +116,7 @@ impl Tx for MemoryStore {
             Some(end) => std::ops::Bound::Excluded(end),
         };
         let range = (std::ops::Bound::Included((table, Vec::new())), before);
-        self.current.range(range).next_back().map(|((_, key), value)| (key.clone(), value.clone()))
+        self.tables.range(range).next_back().map(|((_, key), value)| (key.clone(), value.clone()))
     }
 }
 

@@ -1,1 +1,19 @@
 //! A whole network in one thread, from one seed.
+
+pub mod check;
+pub mod dice;
+pub mod figures;
+pub mod frames;
+pub mod masks;
+pub mod moment;
+pub mod net;
+pub mod node;
+pub mod packets;
+pub mod population;
+pub mod progress;
+pub mod queue;
+pub mod scenario;
+pub mod trace;
+pub mod traffic;
+pub mod truth;
+pub mod world;

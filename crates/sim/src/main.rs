@@ -1,2 +1,125 @@
-//! The simulator.
-fn main() {}
+//! `sim`: plays scenarios and prints what came out.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use mainframe_base::Luminosity;
+use mainframe_sim::progress::Progress;
+use mainframe_sim::scenario::{Options, Report, Scenario, run};
+
+/// A whole Mainframe network in one thread, from one seed.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    order: Order,
+}
+
+#[derive(Subcommand)]
+enum Order {
+    /// List the scenarios
+    List,
+    /// Play one scenario; the result goes to standard output, progress to standard error
+    Run(RunArguments),
+}
+
+#[derive(clap::Args)]
+struct RunArguments {
+    /// Which scenario: see `sim list`
+    scenario: String,
+    /// Nodes in the network
+    #[arg(long, default_value_t = 200)]
+    nodes: usize,
+    /// Everything follows from this number
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Packets to send; each scenario has its own default
+    #[arg(long)]
+    packets: Option<usize>,
+    /// Share of the nodes that silently drop packets, 0 to 0.9
+    #[arg(long, default_value_t = 0.0)]
+    droppers: f64,
+    /// Share of the nodes that leave in the last ten virtual minutes before the packets, 0 to 0.9
+    #[arg(long, default_value_t = 0.0)]
+    offline: f64,
+    /// Bits of the destination that are revealed, 0 to 254, or 256
+    #[arg(long, default_value_t = 3)]
+    luminosity: u16,
+    /// Delay one frame by a millisecond at this virtual second: another trace hash shows that it is heard
+    #[arg(long, value_name = "SECOND")]
+    nudge: Option<u64>,
+    /// Print JSON in one line
+    #[arg(long)]
+    json: bool,
+    /// Say nothing on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// Largest network: more nodes than this have no network address here, nor memory on any machine we know.
+const NODES_MAX: usize = 1_000_000;
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().order {
+        Order::List => list(),
+        Order::Run(arguments) => play(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sim: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn list() -> anyhow::Result<()> {
+    let lines = Scenario::ALL.map(|scenario| format!("{:<14}{}\n", scenario.name(), scenario.question()));
+    print(&lines.concat())
+}
+
+fn play(arguments: &RunArguments) -> anyhow::Result<()> {
+    let options = options(arguments)?;
+    let report = run(&options, &mut Progress::new(!arguments.quiet));
+    if arguments.json { print(&format!("{}\n", serde_json::to_string(&report)?)) } else { print(&text(&report)) }
+}
+
+fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
+    let Some(scenario) = Scenario::find(&arguments.scenario) else {
+        let names = Scenario::ALL.map(Scenario::name).join(", ");
+        bail!("there is no scenario `{}`; there are {names} (see `sim list`)", arguments.scenario);
+    };
+    if !(10..=NODES_MAX).contains(&arguments.nodes) {
+        bail!("--nodes is {}; a network has 10 to {NODES_MAX} nodes here", arguments.nodes);
+    }
+    for (name, share) in [("--droppers", arguments.droppers), ("--offline", arguments.offline)] {
+        if !(0.0..=0.9).contains(&share) {
+            bail!("{name} is {share}; it is a share of the nodes, 0 to 0.9, such as 0.1 for a tenth");
+        }
+    }
+    let luminosity = Luminosity::new(arguments.luminosity)
+        .with_context(|| format!("--luminosity is {}; it is 0 to 254 bits, or 256", arguments.luminosity))?;
+    let packets = arguments.packets.unwrap_or(scenario.packets());
+    if packets == 0 {
+        bail!("--packets is 0; without packets there is nothing to measure");
+    }
+    Ok(Options {
+        packets,
+        droppers: arguments.droppers,
+        offline: arguments.offline,
+        luminosity,
+        nudge_s: arguments.nudge,
+        ..Options::new(scenario, arguments.nodes, arguments.seed)
+    })
+}
+
+fn text(report: &Report) -> String {
+    report.iter().map(|(name, value)| format!("{name:<28}{value}\n")).collect()
+}
+
+/// In one write, so that an interrupted run leaves nothing half said.
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().lock().write_all(text.as_bytes()).context("cannot write to standard output")
+}

@@ -1,39 +1,49 @@
-//! Keys, records, sealing.
-#![allow(missing_docs, missing_debug_implementations)]
-use crate::codec::Reader;
-use mainframe_base::*;
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NodeRecord {
-    pub network: NetworkId,
-    pub role: Role,
-    pub overlay: Address,
-    pub link_key: LinkKey,
-    pub sequence: u64,
-    pub locators: Vec<Locator>,
-    pub signature: Signature,
+//! Keys, records, sealing: everything that signs, verifies, encrypts or opens.
+//!
+//! A *node* has keys of its own ([`NodeKeys`]), by which neighbours know it; what it says of itself is a signed
+//! [`NodeRecord`], checked once by a [`Verifier`], and in the direct `Hello` a [`Binding`] of its overlay address to
+//! its account. A *person* has other keys ([`PersonKeys`]), which no node key can be linked with, and is written
+//! to at a [`PersonAddress`]; a *topic* is a key that several people hold. A packet is sealed to one of the two
+//! ([`seal_to_person`], [`seal_to_topic`]), looks like random bytes to all others, and is recognised and opened by
+//! its owner ([`recognise_person`], [`recognise_topic`]).
+//!
+//! This room knows no clock and draws no randomness of its own. Bytes and reasons: docs/protocol/crypto.md.
+
+mod binding;
+mod elligator;
+mod field;
+mod node;
+mod person;
+mod record;
+mod seal;
+mod topic;
+mod verifier;
+
+#[cfg(test)]
+mod vectors;
+
+pub use binding::{Binding, overlay_address};
+pub use elligator::{Ephemeral, point_of};
+pub use node::{NodeKeys, RecordBody};
+pub use person::{ParsePersonAddressError, PersonAddress, PersonKeys};
+pub use record::{LOCATORS_MAX, NodeRecord};
+pub use seal::{BODY_OVERHEAD, BodyKey, Sealed, recognise_person, recognise_topic, seal_to_person, seal_to_topic};
+pub use topic::{ParseTopicKeyError, generate_topic_key, parse_topic_key, reveal_topic_key};
+pub use verifier::Verifier;
+
+use mainframe_base::Secret;
+use rand_core::CryptoRng;
+use sha3::{Digest, Keccak256};
+use zeroize::Zeroizing;
+
+/// Draws a secret.
+fn random_secret<const N: usize>(rng: &mut impl CryptoRng) -> Secret<N> {
+    let mut bytes = Zeroizing::new([0; N]);
+    rng.fill_bytes(&mut *bytes);
+    Secret::new(*bytes)
 }
-impl NodeRecord {
-    pub fn encode(&self, _out: &mut Vec<u8>) {}
-    pub fn decode(_reader: &mut Reader<'_>) -> Result<NodeRecord, Fault> {
-        Err(Fault::Malformed)
-    }
-}
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Binding {
-    pub account: ChainAccount,
-    pub seed: [u8; 32],
-    pub signature: [u8; 65],
-}
-impl Binding {
-    pub fn encode(&self, _out: &mut Vec<u8>) {}
-    pub fn decode(_reader: &mut Reader<'_>) -> Result<Binding, Fault> {
-        Err(Fault::Malformed)
-    }
-}
-#[derive(Clone)]
-pub struct PersonKeys;
-impl std::fmt::Debug for PersonKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PersonKeys(…)")
-    }
+
+/// Keccak-256 (Ethereum's, not SHA-3's padding) over the parts one after another.
+fn keccak256(parts: &[&[u8]]) -> [u8; 32] {
+    parts.iter().fold(Keccak256::new(), |hasher, part| hasher.chain_update(part)).finalize().into()
 }

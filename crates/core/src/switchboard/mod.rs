@@ -3,16 +3,22 @@
 //! The **relay** half routes, spreads and keeps the overlay. The **endpoint** half holds people's keys. They exchange
 //! cells and nothing else: the relay hands every cell of its regions to the endpoint and never learns what came of it.
 
+mod body;
+mod command;
+mod inbound;
+mod inbox;
+mod outbound;
 mod ports;
 
+pub use crate::packet::Step;
 pub use ports::{
     CommandId, DownReason, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply,
-    EndpointStatus, HangupReason, LinkEvent, Message, Outcome, PeerView, Reader, Recipient, RelayCommand, RelayEffect,
-    RelayEvent, RelayInput, RelayReply, RelayStatus, SizeEstimate, TraceEvent, TraceStep,
+    EndpointStatus, HangupReason, LinkEvent, Message, OpenedBy, Outcome, PeerView, Recipient, RelayCommand,
+    RelayEffect, RelayEvent, RelayInput, RelayReply, RelayStatus, SizeEstimate, TraceEvent,
 };
 
 mod endpoint;
 mod relay;
 
-pub use endpoint::{Endpoint, EndpointConfig};
+pub use endpoint::{Endpoint, EndpointConfig, topic_fingerprint};
 pub use relay::{Relay, RelayConfig};

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use mainframe_base::{
-    Address, Fault, LinkKey, Locator, Luminosity, NetworkId, PacketId, Prefix, Proximity, Refusal, Role, ScanKey, Time,
-    TopicKey,
+    Address, Fault, LinkKey, Locator, NetworkId, PacketId, Prefix, Proximity, Refusal, Role, ScanKey, Time, TopicKey,
 };
 
 use crate::crypto::PersonKeys;
+use crate::packet::Step;
 use crate::wire::{BudgetClass, Cell, HoldClass, OutFrame};
 
 /// Ties an answer to its question; chosen by whoever asks.
@@ -260,32 +260,13 @@ pub struct TraceEvent {
     /// The peer of the step, for steps that have one.
     pub peer: Option<Address>,
     /// What happened.
-    pub step: TraceStep,
+    pub step: Step,
     /// When.
     pub at: Time,
 }
 
-/// The kinds of steps.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum TraceStep {
-    /// Our own endpoint sent it.
-    Originated,
-    /// Sent towards the region.
-    Routed,
-    /// Sent towards the region as the second, waiting copy.
-    RoutedStandby,
-    /// Handed to the delegate of a sub-prefix of this length.
-    Delegated(Luminosity),
-    /// Handed to a relay of the neighbourhood.
-    Neighbourhood,
-    /// Sent because the peer pulled it.
-    Pulled,
-    /// We have it and lie in its region.
-    Arrived,
-}
-
 /// What the endpoint half takes in.
-#[derive(Clone, Debug)]
+#[expect(missing_debug_implementations, reason = "holds secrets and what people say")]
 pub enum EndpointInput {
     /// A cell of our regions, from the relay half.
     Cell(Cell),
@@ -305,7 +286,7 @@ pub enum Recipient {
 }
 
 /// What the endpoint half can be asked.
-#[derive(Clone, Debug)]
+#[expect(missing_debug_implementations, reason = "holds secrets and what people say")]
 pub enum EndpointCommand {
     /// Open what is sealed to this person from now on, and what passed in the last minutes.
     AddPerson(PersonKeys),
@@ -376,13 +357,15 @@ pub struct EndpointStatus {
     pub opened: u64,
     /// Cells waiting to be looked at.
     pub waiting: usize,
+    /// Cells that left the queue unseen because it was full, since the start.
+    pub overflowed: u64,
     /// Bytes of recent foreign cells kept for keys that may come.
     pub recent_bytes: usize,
 }
 
 /// Which of our keys opened a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Reader {
+pub enum OpenedBy {
     /// A person's.
     Person(ScanKey),
     /// A topic's: the BLAKE3 fingerprint of its key, first 8 bytes.
@@ -397,7 +380,7 @@ pub struct Message {
     /// The packet it came in.
     pub id: PacketId,
     /// Whose key opened it.
-    pub reader: Reader,
+    pub opened_by: OpenedBy,
     /// When it was opened.
     pub at: Time,
     /// What it says.

@@ -1,39 +1,231 @@
 //! The relay half: routes, spreads and keeps the overlay for the network.
 
-use mainframe_base::{NetworkId, Role, Time};
+use std::collections::BTreeMap;
 
-use super::{RelayEffect, RelayInput};
+use mainframe_base::{Fault, LinkKey, Locator, NetworkId, Time};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::{HangupReason, RelayEffect, RelayEvent, RelayInput, RelayReply, SizeEstimate, TraceEvent};
+use crate::codec::Reader;
+use crate::crypto::{NodeRecord, Verifier};
 use crate::neighbours::Neighbours;
-use crate::store::Tx;
+use crate::overlay::{Estimate, Goodbye, Myself, Overlay, OverlayConfig, OverlayFact, OverlayOut, OverlayWish};
+use crate::packet::{PacketConfig, PacketFact, PacketOut, PacketWish, Packets};
+use crate::store::{Table, Tx};
+
+/// Peers whose faults are remembered one by one; beyond them only the sums are kept.
+const FAULTY_PEERS_MAX: usize = 1_024;
+
+/// Rounds in which facts of one room may cause facts of the other: up → flow, fault → down → flow. More is a bug.
+const ROUNDS_MAX: usize = 8;
 
 /// How a relay takes part.
-#[derive(Clone, Debug)]
+#[derive(Clone, Default, Debug)]
 pub struct RelayConfig {
-    /// Which network.
-    pub network: NetworkId,
-    /// As what.
-    pub role: Role,
-    /// Whether steps of packets are published; allowed only under [`NetworkId::DEV`].
+    /// Sizes and paces of the overlay.
+    pub overlay: OverlayConfig,
+    /// Paces and bounds of packets.
+    pub packet: PacketConfig,
+    /// Whether steps of packets are published; without effect outside [`NetworkId::DEV`].
     pub trace: bool,
 }
 
+/// What the rooms said in one step, before the switchboard has acted on it.
+#[derive(Default)]
+pub(super) struct Said {
+    pub(super) overlay: OverlayOut,
+    pub(super) packets: PacketOut,
+}
+
 /// The relay half of a node.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "holds the node's keys")]
 pub struct Relay {
-    neighbours: Neighbours,
+    pub(super) overlay: Overlay,
+    pub(super) packets: Packets,
+    pub(super) network: NetworkId,
+    trace: bool,
+    pub(super) faults: BTreeMap<Fault, u64>,
+    pub(super) faults_by_peer: BTreeMap<LinkKey, u32>,
 }
 
 impl Relay {
+    /// A relay that starts from the peer cache in `tx`, then the `bootstrap` locators; no node is special.
+    pub fn new(
+        now: Time,
+        config: RelayConfig,
+        myself: Myself,
+        bootstrap: Vec<Locator>,
+        rng_seed: [u8; 32],
+        tx: &dyn Tx,
+    ) -> Relay {
+        let mut rng = ChaCha20Rng::from_seed(rng_seed);
+        let mut seed = || {
+            let mut bytes = [0; 32];
+            rng.fill_bytes(&mut bytes);
+            bytes
+        };
+        let network = myself.network;
+        let cached = cached_records(tx, config.overlay.known_max, &myself.verifier);
+        Relay {
+            packets: Packets::new(now, config.packet, seed()),
+            overlay: Overlay::new(now, config.overlay, myself, cached, bootstrap, seed()),
+            network,
+            trace: config.trace && network == NetworkId::DEV,
+            faults: BTreeMap::new(),
+            faults_by_peer: BTreeMap::new(),
+        }
+    }
+
     /// Takes one input, changes state, and appends what it causes to `out`. Never blocks and never fails.
-    pub fn handle(&mut self, _now: Time, _input: RelayInput, _tx: &mut dyn Tx, _out: &mut Vec<RelayEffect>) {}
+    pub fn handle(&mut self, now: Time, input: RelayInput, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>) {
+        let mut said = Said::default();
+        match input {
+            RelayInput::Link(event) => self.link_event(now, event, &mut said),
+            RelayInput::Cell(command, cell, budget) => self.send_cell(now, command, cell, budget, &mut said, out),
+            RelayInput::Command(id, command) => self.command(now, id, command, &mut said, out),
+            RelayInput::Wake => self.wake(now, &mut said),
+        }
+        self.exchange_facts(now, &mut said, out);
+        grant(said, tx, out);
+    }
 
     /// When `Wake` is due at the latest.
     pub fn next_wake(&self) -> Option<Time> {
-        None
+        [self.overlay.next_wake(), self.packets.next_wake()].into_iter().flatten().min()
     }
 
     /// Whom we are connected to.
     pub fn neighbours(&self) -> &Neighbours {
-        &self.neighbours
+        self.overlay.neighbours()
     }
+
+    /// The overlay room, to be looked at.
+    pub fn overlay(&self) -> &Overlay {
+        &self.overlay
+    }
+
+    /// The packet room, to be looked at.
+    pub fn packets(&self) -> &Packets {
+        &self.packets
+    }
+
+    fn wake(&mut self, now: Time, said: &mut Said) {
+        if self.overlay.next_wake().is_some_and(|due| due <= now) {
+            self.overlay.wake(now, &mut said.overlay);
+        }
+        if self.packets.next_wake().is_some_and(|due| due <= now) {
+            self.packets.wake(now, self.overlay.neighbours(), &mut said.packets);
+        }
+    }
+
+    /// Tells each room what happened in the other, until nothing new happens.
+    fn exchange_facts(&mut self, now: Time, said: &mut Said, out: &mut Vec<RelayEffect>) {
+        for _ in 0..ROUNDS_MAX {
+            for fact in std::mem::take(&mut said.overlay.facts) {
+                self.overlay_fact(now, fact, said, out);
+            }
+            self.packets.flush(&mut said.packets);
+            for fact in std::mem::take(&mut said.packets.facts) {
+                self.packet_fact(now, fact, said, out);
+            }
+            if said.overlay.facts.is_empty() {
+                return;
+            }
+        }
+        unreachable!("facts of the two rooms cause each other without end");
+    }
+
+    fn overlay_fact(&mut self, now: Time, fact: OverlayFact, said: &mut Said, out: &mut Vec<RelayEffect>) {
+        let event = match fact {
+            OverlayFact::PeerUp(peer, address) => {
+                self.packets.peer_up(now, peer);
+                RelayEvent::PeerUp(peer, address)
+            }
+            OverlayFact::PeerDown(peer, address) => {
+                self.packets.peer_down(now, peer, self.overlay.neighbours(), &mut said.packets);
+                RelayEvent::PeerDown(peer, address)
+            }
+            OverlayFact::Joined(depth) => RelayEvent::Joined(depth),
+            OverlayFact::Fault(peer, fault) => {
+                self.count(peer, fault);
+                RelayEvent::PeerFault(peer, fault)
+            }
+            OverlayFact::NeighboursChanged => return,
+            OverlayFact::Estimated(ticket, estimate) => {
+                let reply = RelayReply::Estimate(size_estimate(estimate));
+                out.push(RelayEffect::Reply(super::CommandId(ticket), reply));
+                return;
+            }
+        };
+        out.push(RelayEffect::Publish(event));
+    }
+
+    fn packet_fact(&mut self, now: Time, fact: PacketFact, said: &mut Said, out: &mut Vec<RelayEffect>) {
+        match fact {
+            // Clocks differ and buckets end: a late cell is refused and counted, but no reason to part.
+            PacketFact::Faulted(peer, Fault::Expired) => self.count(peer, Fault::Expired),
+            PacketFact::Faulted(peer, fault) => self.overlay.fault(now, peer, fault, &mut said.overlay),
+            PacketFact::Ended(id, result) => {
+                let outcome = result.map_or_else(super::Outcome::Failed, |()| super::Outcome::HandedOver);
+                out.push(RelayEffect::Publish(RelayEvent::Packet(id, outcome)));
+            }
+            PacketFact::Stepped { id, peer, step } if self.trace => {
+                let node = *self.overlay.neighbours().me();
+                out.push(RelayEffect::Publish(RelayEvent::Trace(TraceEvent { id, node, peer, step, at: now })));
+            }
+            PacketFact::Stepped { .. } => {}
+        }
+    }
+
+    /// Counts a peer's fault.
+    pub(super) fn count(&mut self, peer: LinkKey, fault: Fault) {
+        *self.faults.entry(fault).or_default() += 1;
+        if self.faults_by_peer.len() < FAULTY_PEERS_MAX || self.faults_by_peer.contains_key(&peer) {
+            *self.faults_by_peer.entry(peer).or_default() += 1;
+        }
+    }
+}
+
+/// Turns the rooms' wishes into effects, the overlay's first: a peer greets before it sends anything else.
+fn grant(said: Said, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>) {
+    for wish in said.overlay.wishes {
+        match wish {
+            OverlayWish::Dial { peer, locators } => out.push(RelayEffect::Dial { peer, locators }),
+            OverlayWish::Hangup(peer, Goodbye::Fault(fault)) => {
+                out.push(RelayEffect::Hangup(peer, HangupReason::Fault(fault)));
+            }
+            OverlayWish::Hangup(peer, Goodbye::Pruned) => {
+                out.push(RelayEffect::Hangup(peer, HangupReason::Pruned));
+            }
+            OverlayWish::Send(peer, frame) => out.push(RelayEffect::Send(peer, frame.encode())),
+            OverlayWish::Remember(record) => remember(tx, &record),
+            OverlayWish::Forget(address) => tx.delete(Table::Peers, &address.0),
+        }
+    }
+    for wish in said.packets.wishes {
+        match wish {
+            PacketWish::Send(peer, frame) => out.push(RelayEffect::Send(peer, frame.encode())),
+            PacketWish::Deliver(cell) => out.push(RelayEffect::Cell(cell)),
+        }
+    }
+}
+
+fn remember(tx: &mut dyn Tx, record: &NodeRecord) {
+    let mut value = Vec::with_capacity(NodeRecord::LENGTH_MAX);
+    record.encode(&mut value);
+    tx.put(Table::Peers, &record.overlay.0, &value);
+}
+
+/// The peer cache; rows that do not verify are passed over.
+fn cached_records(tx: &dyn Tx, limit: usize, verifier: &Verifier) -> Vec<std::sync::Arc<NodeRecord>> {
+    tx.scan(Table::Peers, None, limit)
+        .iter()
+        .filter_map(|(_, value)| NodeRecord::decode(&mut Reader::new(value)).ok())
+        .filter_map(|record| verifier.record(record).ok())
+        .collect()
+}
+
+pub(super) fn size_estimate(estimate: Estimate) -> SizeEstimate {
+    SizeEstimate { nodes: estimate.nodes, lookups: estimate.lookups, at: estimate.at }
 }

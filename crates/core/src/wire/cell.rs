@@ -166,6 +166,11 @@ impl Cell {
         &self.bytes[HEADER_LENGTH..self.bytes.len() - RESERVE_LENGTH]
     }
 
+    /// The same cell in memory of its own, which holds nothing else.
+    pub fn copied(&self) -> Cell {
+        Cell { bytes: Bytes::copy_from_slice(&self.bytes), ..self.clone() }
+    }
+
     /// All of it, shared.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes

@@ -1,0 +1,208 @@
+//! Whom to let go when a bin is too full (docs/protocol/overlay.md §8).
+
+use std::net::IpAddr;
+
+use mainframe_base::{Address, LinkKey, Proximity, Role, Time};
+
+use super::Overlay;
+use super::book::suffix_of;
+use super::peer::Peer;
+use super::ports::{Goodbye, OverlayOut};
+use crate::crypto::NodeRecord;
+
+/// How long a newcomer may stay in a full bin, in milliseconds: until it could tell us that we are its neighbour.
+const GRACE_MS: u64 = 10_000;
+/// How much shallower than ours a depth may be that obliges us to stay. Depths of honest neighbours differ by one or
+/// two; without this limit anyone could stay by calling everyone his neighbour (guess).
+const DEPTH_SLACK: Proximity = 3;
+
+/// Where an address belongs to one owner, roughly: an IPv4 /24 or an IPv6 /48.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Subnet([u8; 6], bool);
+
+impl Subnet {
+    pub(super) fn of(ip: IpAddr) -> Subnet {
+        match ip {
+            IpAddr::V4(ip) => {
+                let [a, b, c, _] = ip.octets();
+                Subnet([a, b, c, 0, 0, 0], false)
+            }
+            IpAddr::V6(ip) => {
+                let mut bytes = [0; 6];
+                bytes.copy_from_slice(&ip.octets()[..6]);
+                Subnet(bytes, true)
+            }
+        }
+    }
+
+    /// Of the locator that would be dialled first; only records with locators are candidates.
+    pub(super) fn of_record(record: &NodeRecord) -> Option<Subnet> {
+        record.locators.first().map(|locator| Subnet::of(locator.ip))
+    }
+}
+
+/// One relay of a bin, as far as pruning cares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Member {
+    key: LinkKey,
+    suffix: u8,
+    subnet: Subnet,
+    outbound: bool,
+    since: Time,
+    /// It may not be let go: we are its neighbour, or it had no time yet to say so.
+    stays: bool,
+}
+
+impl Overlay {
+    /// Lets go what is too much in the bins before the neighbourhood. The neighbourhood itself is never pruned.
+    pub(super) fn prune(&mut self, now: Time, out: &mut OverlayOut) {
+        if self.me.role_is(Role::Guest) {
+            return self.prune_guest(now, out);
+        }
+        for bin in 0..self.neighbours.depth() {
+            let crowded = self.neighbours.bin(bin).len() > self.config.bin_size_max;
+            if !crowded && self.config.subnet_max == 0 {
+                continue;
+            }
+            let members = self.members(now, bin);
+            for key in choose_victims(members, self.config.bin_size_max, self.config.subnet_max) {
+                if let Some(address) = self.peers.get(&key).and_then(Peer::address) {
+                    self.book.decline(now, &address);
+                }
+                self.hang_up(now, key, Goodbye::Pruned, out);
+            }
+        }
+    }
+
+    /// Subnets that have their share of a bin already; empty if there is no limit.
+    pub(super) fn full_subnets(&self, bin: Proximity) -> Vec<Option<Subnet>> {
+        if self.config.subnet_max == 0 {
+            return Vec::new();
+        }
+        let peers = self.neighbours.bin(bin).iter().filter_map(|relay| self.peers.get(&relay.key));
+        let mut subnets: Vec<Subnet> = peers.map(|peer| Subnet::of(peer.remote.ip)).collect();
+        subnets.sort_unstable();
+        let full = subnets.chunk_by(|a, b| a == b).filter(|group| group.len() >= self.config.subnet_max);
+        full.map(|group| Some(group[0])).collect()
+    }
+
+    fn members(&mut self, now: Time, bin: Proximity) -> Vec<Member> {
+        let mut end_of_grace = None;
+        let crowd = self.neighbours.bin(bin).len();
+        let mut members = Vec::new();
+        for relay in self.neighbours.bin(bin) {
+            let Some(peer) = self.peers.get(&relay.key) else { continue };
+            let young = now.since_ms(peer.since) < GRACE_MS && peer.belief.is_none();
+            if young {
+                end_of_grace = end_of_grace.max(Some(peer.since + GRACE_MS));
+            }
+            members.push(Member {
+                key: relay.key,
+                suffix: suffix_of(&relay.address, bin, self.config.suffix_bits()),
+                subnet: Subnet::of(peer.remote.ip),
+                outbound: peer.outbound,
+                since: peer.since,
+                stays: self.is_its_neighbour(peer, &relay.address) || young && crowd <= 2 * self.config.bin_size_max,
+            });
+        }
+        if let Some(end) = end_of_grace {
+            self.timers.tend_by(end);
+        }
+        members
+    }
+
+    /// Whether we lie in the neighbourhood the peer told us about, if that can be true.
+    fn is_its_neighbour(&self, peer: &Peer, address: &Address) -> bool {
+        let Some(belief) = peer.belief else { return false };
+        let depth = Proximity::from(belief.depth);
+        let plausible = depth + DEPTH_SLACK >= self.neighbours.depth();
+        plausible && self.neighbours.me().proximity(address) >= depth
+    }
+
+    fn prune_guest(&mut self, now: Time, out: &mut OverlayOut) {
+        let mut relays: Vec<(Time, LinkKey)> =
+            self.relays.values().filter_map(|key| self.peers.get(key)).map(|peer| (peer.since, peer.key)).collect();
+        relays.sort_unstable();
+        for (_, key) in relays.into_iter().skip(self.config.access_relays) {
+            self.hang_up(now, key, Goodbye::Pruned, out);
+        }
+    }
+}
+
+/// Those to let go of a bin: of the most crowded suffix first, those whom we did not choose before those we did,
+/// the newest first; then those beyond the limit of their subnet.
+fn choose_victims(mut members: Vec<Member>, size_max: usize, subnet_max: usize) -> Vec<LinkKey> {
+    let mut victims = Vec::new();
+    while members.len() > size_max {
+        let crowd = |suffix: u8| members.iter().filter(|member| member.suffix == suffix).count();
+        let alike = |subnet: Subnet| members.iter().filter(|member| member.subnet == subnet).count();
+        let worst = (0..members.len()).filter(|index| !members[*index].stays).max_by_key(|index| {
+            let member = &members[*index];
+            (crowd(member.suffix), !member.outbound, alike(member.subnet), member.since, member.key)
+        });
+        let Some(worst) = worst else { break };
+        victims.push(members.remove(worst).key);
+    }
+    if subnet_max > 0 {
+        members.sort_by_key(|member| (member.subnet, !member.stays, !member.outbound, member.since, member.key));
+        for group in members.chunk_by(|a, b| a.subnet == b.subnet) {
+            victims.extend(group.iter().skip(subnet_max).filter(|member| !member.stays).map(|member| member.key));
+        }
+    }
+    victims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// suffix, third byte of the IPv4 address, outbound, age, stays
+    type Row = (u8, u8, bool, u64, bool);
+
+    fn members(rows: &[Row]) -> Vec<Member> {
+        let member = |(index, row): (usize, &Row)| Member {
+            key: LinkKey([index as u8; 32]),
+            suffix: row.0,
+            subnet: Subnet::of(IpAddr::from([10, 0, row.1, 1])),
+            outbound: row.2,
+            since: Time(1_000 - row.3),
+            stays: row.4,
+        };
+        rows.iter().enumerate().map(member).collect()
+    }
+
+    fn victims(rows: &[Row], size_max: usize, subnet_max: usize) -> Vec<u8> {
+        let mut victims: Vec<u8> =
+            choose_victims(members(rows), size_max, subnet_max).into_iter().map(|key| key.0[0]).collect();
+        victims.sort_unstable();
+        victims
+    }
+
+    #[test]
+    fn the_crowded_suffix_loses_its_newest_uninvited_member() {
+        let bin = [
+            (0, 0, true, 9, false),
+            (0, 1, false, 8, false),
+            (0, 2, false, 1, false),
+            (1, 3, false, 1, false),
+            (2, 4, false, 1, false),
+        ];
+        assert_eq!(victims(&bin, 5, 0), []);
+        assert_eq!(victims(&bin, 4, 0), [2]);
+        assert_eq!(victims(&bin, 3, 0), [1, 2]);
+    }
+
+    #[test]
+    fn whoever_calls_us_his_neighbour_stays() {
+        let bin = [(0, 0, false, 1, true), (0, 1, true, 9, false), (1, 2, false, 1, true), (1, 3, false, 1, true)];
+        assert_eq!(victims(&bin, 3, 0), [1]);
+        assert_eq!(victims(&bin, 1, 0), [1]);
+    }
+
+    #[test]
+    fn a_subnet_keeps_its_oldest_two() {
+        let bin = [(0, 7, false, 5, false), (1, 7, false, 9, false), (2, 7, false, 1, false), (3, 8, false, 1, false)];
+        assert_eq!(victims(&bin, 18, 2), [2]);
+        assert_eq!(victims(&bin, 18, 0), []);
+    }
+}

@@ -1,0 +1,270 @@
+//! What keeps liars and losses from leaving holes: digests and pulls, the waiting second copy, sketches of late ids.
+
+use std::collections::VecDeque;
+
+use mainframe_base::{ADDRESS_BITS, Fault, LinkKey, Luminosity, PacketId, Time};
+use rand_core::Rng;
+
+use super::handover::Order;
+use super::partition::{Asked, asked};
+use super::route::Aim;
+use super::sketch;
+use super::spread::share_region;
+use super::{PacketFact, PacketOut, PacketWish, Packets, Timer};
+use crate::neighbours::{Neighbour, Neighbours};
+use crate::wire::{BudgetClass, Cell, DIGESTS_MAX, DigestEntry, Frame, PullEntry, Recent};
+
+/// Packets waited for at a time: 8 s of digests at their highest rate (guess); more are ignored.
+const WANTED_MAX: usize = 8_192;
+/// Peers remembered that offered the same packet.
+const SOURCES_MAX: usize = 6;
+/// Second copies waiting at a time: as many as the pool holds cells; more are treated as delivered only.
+const STANDBY_MAX: usize = 4_096;
+/// A sketch tells of this long (protocol research §3.3).
+const SKETCH_MS: u64 = 60_000;
+/// Packets younger than this are still being spread and are not offered (guess: twice the slowest tree seen).
+const SETTLED_MS: u64 = 4_000;
+/// Neighbours told per round (protocol research §3.3).
+const SKETCH_PEERS: usize = 2;
+/// What reading a sketch costs its sender in control entries.
+const SKETCH_COST: usize = 64;
+
+/// A packet somebody has and we have not.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    sources: VecDeque<(LinkKey, Luminosity)>,
+    due: Time,
+}
+
+/// A second copy that waits for signs of the first.
+#[derive(Debug)]
+pub(super) struct Standby {
+    cell: Cell,
+    budget: BudgetClass,
+    source: LinkKey,
+    heard: bool,
+    due: Time,
+}
+
+impl Packets {
+    /// Digests from a neighbour: wait a while for a copy of our own, then pull.
+    pub fn digests(
+        &mut self,
+        now: Time,
+        from: LinkKey,
+        digests: &[DigestEntry],
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) {
+        let Some(sender) = self.admit(now, from, digests.len(), neighbours, out) else { return };
+        self.counters.digests_received += digests.len() as u64;
+        for digest in digests {
+            self.heard_of(&digest.id);
+            let arrived = self.seen.get(&digest.id).is_some_and(|seen| seen.responsibility.is_some());
+            let offers = digest.responsibility == Luminosity::FULL
+                || asked(sender.proximity, digest.responsibility) != Asked::Keep;
+            if !arrived && offers {
+                self.want(now, from, *digest, neighbours);
+            }
+        }
+    }
+
+    /// Pulls from a neighbour: serve what we keep, to relays of its region only.
+    pub fn pulls(
+        &mut self,
+        now: Time,
+        from: LinkKey,
+        pulls: &[PullEntry],
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) {
+        let Some(sender) = self.admit(now, from, pulls.len(), neighbours, out) else { return };
+        for pull in pulls {
+            let Some(cell) = self.ring.get(&pull.id) else { continue };
+            let granted = pull.responsibility.bits() > sender.proximity;
+            if !granted || !share_region(&cell.destination(), &sender) {
+                out.facts.push(PacketFact::Faulted(from, Fault::Impossible));
+                continue;
+            }
+            if !self.pool.has_room(Some(from), cell.bytes().len()) {
+                continue;
+            }
+            self.counters.pulls_answered += 1;
+            let aim = Aim::Copy { to: from, responsibility: pull.responsibility, pulled: true };
+            let order =
+                Order { cell: cell.clone(), budget: BudgetClass::MAX, aim, source: Some(from), originated: false };
+            self.hand_over(now, order, &[], neighbours, out);
+        }
+    }
+
+    /// A neighbour's sketch: tell it of settled packets it lacks, and show it ours if we showed none lately.
+    pub fn recent(&mut self, now: Time, from: LinkKey, recent: &Recent, neighbours: &Neighbours, out: &mut PacketOut) {
+        let Some(sender) = self.admit(now, from, SKETCH_COST, neighbours, out) else { return };
+        let lacking: Vec<Cell> = self
+            .ring
+            .newest_first()
+            .take_while(|(at, _)| now.since_ms(*at) <= SKETCH_MS)
+            .filter(|(at, cell)| now.since_ms(*at) >= SETTLED_MS && share_region(&cell.destination(), &sender))
+            .filter(|(_, cell)| !sketch::contains(recent, &cell.id()))
+            .map(|(_, cell)| cell.clone())
+            .take(DIGESTS_MAX)
+            .collect();
+        for cell in lacking {
+            self.tell(&cell, from, Luminosity::FULL);
+        }
+        if now.since_ms(self.sketched) >= self.config.gossip_ms {
+            self.sketched = now;
+            self.show_sketch(now, &sender, out);
+        }
+    }
+
+    /// The wait for a copy of our own is over: ask whoever offered it first.
+    pub(super) fn wanted_due(&mut self, now: Time, id: PacketId, out: &mut PacketOut) {
+        let Some(wanted) = self.wanted.get_mut(&id) else { return };
+        while let Some((peer, responsibility)) = wanted.sources.pop_front() {
+            let Some(flow) = self.flows.get(&peer) else { continue };
+            wanted.due = now + 2 * flow.timeout_ms();
+            self.timers.insert((wanted.due, Timer::Wanted(id)));
+            self.counters.pulls_sent += 1;
+            let pull = PullEntry { id, responsibility };
+            out.wishes.push(PacketWish::Send(peer, Frame::Pull(vec![pull])));
+            return;
+        }
+        self.wanted.remove(&id);
+    }
+
+    /// The packet has come; nothing more is waited for.
+    pub(super) fn forget_wanted(&mut self, id: &PacketId) {
+        if let Some(wanted) = self.wanted.remove(id) {
+            self.timers.remove(&(wanted.due, Timer::Wanted(*id)));
+        }
+    }
+
+    /// Keeps a second copy and waits for a sign that the first is being spread.
+    pub(super) fn stand_by(
+        &mut self,
+        now: Time,
+        cell: Cell,
+        budget: BudgetClass,
+        source: LinkKey,
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) {
+        let id = cell.id();
+        let heard = self.wanted.contains_key(&id);
+        self.forget_wanted(&id);
+        self.arrive(now, &cell, Luminosity::FULL, out);
+        if self.standby.len() >= STANDBY_MAX {
+            return;
+        }
+        let due = now + self.tree_ms(cell.destination().luminosity().bits(), neighbours);
+        self.timers.insert((due, Timer::Standby(id)));
+        self.standby.insert(id, Standby { cell, budget, source, heard, due });
+    }
+
+    /// The region knows of the packet.
+    pub(super) fn heard_of(&mut self, id: &PacketId) {
+        if let Some(standby) = self.standby.get_mut(id) {
+            standby.heard = true;
+        }
+    }
+
+    /// The first copy took longer than the second to come here: spread at once unless others do already.
+    pub(super) fn first_copy_came_after_standby(
+        &mut self,
+        now: Time,
+        id: PacketId,
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) {
+        if let Some(standby) = self.standby.get(&id).filter(|standby| !standby.heard) {
+            self.timers.remove(&(standby.due, Timer::Standby(id)));
+            self.standby_due(now, id, neighbours, out);
+        }
+    }
+
+    /// No sign of the first copy came: take its place.
+    pub(super) fn standby_due(&mut self, now: Time, id: PacketId, neighbours: &Neighbours, out: &mut PacketOut) {
+        let Some(standby) = self.standby.remove(&id) else { return };
+        if standby.heard {
+            return;
+        }
+        self.counters.standby_spread += 1;
+        let responsibility = standby.cell.destination().luminosity();
+        self.mark(now, &standby.cell, |seen| seen.responsibility = Some(responsibility));
+        let order = (standby.cell, standby.budget, Some(standby.source));
+        self.answer_for(now, order, responsibility, ADDRESS_BITS, neighbours, out);
+    }
+
+    /// A round of anti-entropy is due from now on, if none is already.
+    pub(super) fn schedule_gossip(&mut self, now: Time) {
+        if !self.gossip_due {
+            self.gossip_due = true;
+            let due = now + self.config.gossip_ms * 4 / 5 + self.lot(self.config.gossip_ms * 2 / 5);
+            self.timers.insert((due, Timer::Gossip));
+        }
+    }
+
+    /// A round of anti-entropy: show a sketch to a few neighbours, for as long as there is something to show.
+    pub(super) fn gossip_due(&mut self, now: Time, neighbours: &Neighbours, out: &mut PacketOut) {
+        self.gossip_due = false;
+        self.ring.forget_older_than(now);
+        if self.ring.newest_first().next().is_none_or(|(at, _)| now.since_ms(at) > SKETCH_MS) {
+            return;
+        }
+        self.sketched = now;
+        let mut close: Vec<Neighbour> = neighbours.within(neighbours.depth()).to_vec();
+        for _ in 0..SKETCH_PEERS.min(close.len()) {
+            let at = self.lot(close.len() as u64) as usize;
+            let chosen = close.swap_remove(at);
+            self.show_sketch(now, &chosen, out);
+        }
+        self.schedule_gossip(now);
+    }
+
+    fn show_sketch(&mut self, now: Time, peer: &Neighbour, out: &mut PacketOut) {
+        let ids: Vec<PacketId> = self
+            .ring
+            .newest_first()
+            .take_while(|(at, _)| now.since_ms(*at) <= SKETCH_MS)
+            .filter(|(_, cell)| share_region(&cell.destination(), peer))
+            .map(|(_, cell)| cell.id())
+            .collect();
+        self.counters.sketches_sent += 1;
+        let sketch = sketch::of(self.rng.next_u32(), &ids);
+        out.wishes.push(PacketWish::Send(peer.key, Frame::Recent(sketch)));
+    }
+
+    fn want(&mut self, now: Time, from: LinkKey, digest: DigestEntry, neighbours: &Neighbours) {
+        let source = (from, digest.responsibility);
+        if let Some(wanted) = self.wanted.get_mut(&digest.id) {
+            if wanted.sources.len() < SOURCES_MAX && !wanted.sources.contains(&source) {
+                wanted.sources.push_back(source);
+            }
+            return;
+        }
+        if self.wanted.len() >= WANTED_MAX {
+            return;
+        }
+        let due = now + self.tree_ms(digest.responsibility.bits(), neighbours);
+        self.timers.insert((due, Timer::Wanted(digest.id)));
+        self.wanted.insert(digest.id, Wanted { sources: VecDeque::from([source]), due });
+    }
+
+    /// A control message counts against its sender's rate, and only relays may send one.
+    fn admit(
+        &mut self,
+        now: Time,
+        from: LinkKey,
+        entries: usize,
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) -> Option<Neighbour> {
+        let flow = self.flows.get_mut(&from)?;
+        if let Err(fault) = flow.spend_control(now, entries) {
+            out.facts.push(PacketFact::Faulted(from, fault));
+            return None;
+        }
+        neighbours.find(&from).copied()
+    }
+}

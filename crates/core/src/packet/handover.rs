@@ -1,0 +1,393 @@
+//! A cell is owed to a next hop until that hop has custody of it, or nobody is left to try.
+
+use std::collections::BTreeMap;
+
+use mainframe_base::{LinkKey, PacketId, Refusal, Time};
+
+use super::flow::Sent;
+use super::route::{Aim, candidates};
+use super::{PacketFact, PacketOut, PacketWish, Packets, Step, Timer};
+use crate::neighbours::Neighbours;
+use crate::wire::{BudgetClass, Cell, CellFrame, Frame, Receipt, Verdict};
+
+/// Next hops tried for one cell (protocol research §3.3: eight let 99.9 % through 30 % droppers).
+const ATTEMPTS_MAX: u8 = 8;
+
+/// A cell that waits for a window or after `Busy` is tried again after this long (guess).
+const AGAIN_MS: u64 = 50;
+
+/// Patience for the last hop, and more for each four bits that remain: what a hop gains with eight balanced relays
+/// in each bin (protocol research §3.2). It depends on what remains only, so it tells nothing of how far a packet came.
+const PATIENCE_MS: u64 = 4_000;
+const PATIENCE_BITS: u16 = 4;
+const PATIENCE_MS_MAX: u64 = 12_000;
+
+/// Names a hand-over.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct HandoverId(pub(super) u64);
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// Not placed yet, or waiting to be placed again.
+    Idle,
+    /// Waiting for room in the window of this peer.
+    Waiting(LinkKey),
+    /// Sent to this peer under this nonce.
+    Sent(LinkKey, u32),
+}
+
+/// One copy of a cell that we owe.
+#[derive(Debug)]
+pub(super) struct Handover {
+    cell: Cell,
+    budget: BudgetClass,
+    aim: Aim,
+    /// From whom the packet came; none if from our own endpoint. It never goes back there.
+    source: Option<LinkKey>,
+    /// Whether our endpoint waits for the outcome.
+    originated: bool,
+    tried: Vec<LinkKey>,
+    attempts: u8,
+    /// Whether the present peer was sent the cell twice: a receipt can get lost, and another delegate would spread all
+    /// of its subtree again.
+    repeated: bool,
+    /// When it was first sent; patience counts from there, not from a wait in our own queue.
+    began: Option<Time>,
+    due: Time,
+    state: State,
+}
+
+/// What is needed to begin a hand-over.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    pub(super) cell: Cell,
+    pub(super) budget: BudgetClass,
+    pub(super) aim: Aim,
+    pub(super) source: Option<LinkKey>,
+    pub(super) originated: bool,
+}
+
+#[derive(Default, Debug)]
+struct Origin {
+    /// Copies that are still owed, and one while the packet is being begun.
+    open: usize,
+    taken_over: bool,
+    refusal: Option<Refusal>,
+}
+
+/// All hand-overs of a relay, bounded in bytes, at most half of them for any one source.
+#[derive(Debug)]
+pub(super) struct Pool {
+    handovers: BTreeMap<HandoverId, Handover>,
+    origins: BTreeMap<PacketId, Origin>,
+    by_source: BTreeMap<Option<LinkKey>, usize>,
+    next: u64,
+    bytes: usize,
+    bytes_seen_max: usize,
+    bytes_max: usize,
+}
+
+impl Pool {
+    pub(super) fn new(bytes_max: usize) -> Pool {
+        Pool {
+            handovers: BTreeMap::new(),
+            origins: BTreeMap::new(),
+            by_source: BTreeMap::new(),
+            next: 0,
+            bytes: 0,
+            bytes_seen_max: 0,
+            bytes_max,
+        }
+    }
+
+    /// Whether a cell of this length may come in from this source. One packet's copies may pass the bound together.
+    pub(super) fn has_room(&self, source: Option<LinkKey>, length: usize) -> bool {
+        let from_source = self.by_source.get(&source).copied().unwrap_or(0);
+        self.bytes + length <= self.bytes_max && from_source + length <= self.bytes_max / 2
+    }
+
+    /// Bytes owed now, and the most there ever were.
+    pub(super) fn bytes(&self) -> (usize, usize) {
+        (self.bytes, self.bytes_seen_max)
+    }
+
+    /// Our endpoint begins a packet; its outcome is known when all copies of it are closed.
+    pub(super) fn begin_origin(&mut self, id: PacketId) {
+        self.origins.insert(id, Origin { open: 1, ..Origin::default() });
+    }
+
+    /// Closes one copy of a packet of our own; returns the outcome if it was the last.
+    pub(super) fn close_origin(&mut self, id: PacketId) -> Option<Result<(), Refusal>> {
+        let origin = self.origins.get_mut(&id)?;
+        origin.open -= 1;
+        if origin.open > 0 {
+            return None;
+        }
+        let origin = self.origins.remove(&id)?;
+        Some(match origin.refusal {
+            Some(refusal) if !origin.taken_over => Err(refusal),
+            _ => Ok(()),
+        })
+    }
+
+    fn insert(&mut self, handover: Handover) -> HandoverId {
+        let id = HandoverId(self.next);
+        self.next += 1;
+        let length = handover.cell.bytes().len();
+        self.bytes += length;
+        self.bytes_seen_max = self.bytes_seen_max.max(self.bytes);
+        *self.by_source.entry(handover.source).or_default() += length;
+        if let Some(origin) = self.origins.get_mut(&handover.cell.id()).filter(|_| handover.originated) {
+            origin.open += 1;
+        }
+        self.handovers.insert(id, handover);
+        id
+    }
+
+    fn remove(&mut self, id: HandoverId) -> Option<Handover> {
+        let handover = self.handovers.remove(&id)?;
+        let length = handover.cell.bytes().len();
+        self.bytes -= length;
+        if let Some(bytes) = self.by_source.get_mut(&handover.source) {
+            *bytes -= length;
+            if *bytes == 0 {
+                self.by_source.remove(&handover.source);
+            }
+        }
+        Some(handover)
+    }
+}
+
+fn patience_ms(handover: &Handover, neighbours: &Neighbours) -> u64 {
+    let destination = handover.cell.destination();
+    // Past the neighbourhood's depth one hop reaches any relay, however many bits remain.
+    let reach = destination.luminosity().bits().min(neighbours.depth() + PATIENCE_BITS);
+    let remaining = reach.saturating_sub(destination.proximity(neighbours.me()));
+    (PATIENCE_MS * (1 + u64::from(remaining.div_ceil(PATIENCE_BITS)))).min(PATIENCE_MS_MAX)
+}
+
+impl Packets {
+    /// Begins to owe a copy; returns the peer it was sent to or waits for.
+    pub(super) fn hand_over(
+        &mut self,
+        now: Time,
+        order: Order,
+        avoid: &[LinkKey],
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) -> Option<LinkKey> {
+        let Order { cell, budget, aim, source, originated } = order;
+        let id = self.pool.insert(Handover {
+            cell,
+            budget,
+            aim,
+            source,
+            originated,
+            tried: avoid.to_vec(),
+            attempts: 0,
+            repeated: matches!(aim, Aim::Copy { pulled: true, .. }),
+            began: None,
+            due: now,
+            state: State::Idle,
+        });
+        self.place(now, id, neighbours, out)
+    }
+
+    /// Receipts from a peer.
+    pub fn receipts(
+        &mut self,
+        now: Time,
+        from: LinkKey,
+        receipts: &[Receipt],
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) {
+        for receipt in receipts {
+            self.receipt(now, from, *receipt, neighbours, out);
+        }
+        self.fill_window(now, from, neighbours, out);
+    }
+
+    fn receipt(&mut self, now: Time, from: LinkKey, receipt: Receipt, neighbours: &Neighbours, out: &mut PacketOut) {
+        let Some(flow) = self.flows.get_mut(&from) else { return };
+        let Some(sent) = flow.settle(receipt.nonce) else {
+            // It came after its time-out: the cell went elsewhere, the peer is not at fault.
+            self.counters.custody_late += 1;
+            return;
+        };
+        self.counters.custody_received += 1;
+        match receipt.verdict {
+            Verdict::TookOver => {
+                flow.took_over(now, sent);
+                self.end(sent.handover, Ok(()), out);
+            }
+            Verdict::Busy => {
+                flow.busy(now);
+                self.try_again(now, sent.handover, AGAIN_MS);
+            }
+            Verdict::NoProgress => self.give_up_on(now, sent.handover, from, neighbours, out),
+        }
+    }
+
+    /// The time of a hand-over has come: a receipt is late, or a wait is over.
+    pub(super) fn handover_due(&mut self, now: Time, id: HandoverId, neighbours: &Neighbours, out: &mut PacketOut) {
+        let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
+        match handover.state {
+            State::Idle => {
+                self.place(now, id, neighbours, out);
+            }
+            State::Waiting(peer) => {
+                if let Some(flow) = self.flows.get_mut(&peer) {
+                    flow.waiting.retain(|waiting| *waiting != id);
+                }
+                self.place(now, id, neighbours, out);
+            }
+            State::Sent(peer, nonce) => {
+                let Some(flow) = self.flows.get_mut(&peer) else { return };
+                flow.settle(nonce);
+                flow.silent(now);
+                if !handover.repeated && !flow.is_shunned(now) {
+                    handover.repeated = true;
+                    self.send(now, id, peer, neighbours, out);
+                } else {
+                    self.give_up_on(now, id, peer, neighbours, out);
+                }
+            }
+        }
+    }
+
+    /// This peer will not take the cell over: try the next.
+    pub(super) fn give_up_on(
+        &mut self,
+        now: Time,
+        id: HandoverId,
+        peer: LinkKey,
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) {
+        let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
+        self.timers.remove(&(handover.due, Timer::Handover(id)));
+        handover.tried.push(peer);
+        handover.attempts += 1;
+        handover.repeated = matches!(handover.aim, Aim::Copy { .. });
+        handover.state = State::Idle;
+        self.place(now, id, neighbours, out);
+    }
+
+    /// Chooses the next hop: not passed over, with room, closest to the region, in this order of importance.
+    fn place(&mut self, now: Time, id: HandoverId, neighbours: &Neighbours, out: &mut PacketOut) -> Option<LinkKey> {
+        let handover = self.pool.handovers.get(&id)?;
+        let waited_ms = handover.began.map_or(0, |began| now.since_ms(began));
+        if waited_ms > patience_ms(handover, neighbours) || handover.attempts >= ATTEMPTS_MAX {
+            self.end(id, Err(Refusal::TimedOut), out);
+            return None;
+        }
+        let length = handover.cell.bytes().len();
+        let options = candidates(handover.aim, &handover.cell.destination(), neighbours, &mut self.rng);
+        let best = options
+            .into_iter()
+            .filter(|peer| Some(*peer) != handover.source || matches!(handover.aim, Aim::Copy { .. }))
+            .filter(|peer| !handover.tried.contains(peer))
+            .filter_map(|peer| Some((peer, self.flows.get(&peer)?)))
+            .min_by_key(|(_, flow)| (flow.is_shunned(now), !flow.has_room(length)));
+        match best {
+            None => {
+                self.end(id, Err(Refusal::NoProgress), out);
+                None
+            }
+            Some((peer, flow)) if flow.has_room(length) => {
+                self.send(now, id, peer, neighbours, out);
+                Some(peer)
+            }
+            Some((peer, _)) => {
+                self.wait_for(now, id, peer);
+                Some(peer)
+            }
+        }
+    }
+
+    fn wait_for(&mut self, now: Time, id: HandoverId, peer: LinkKey) {
+        if let Some(flow) = self.flows.get_mut(&peer) {
+            flow.waiting.push_back(id);
+        }
+        self.set_state(id, State::Waiting(peer), now + 1_000);
+    }
+
+    fn try_again(&mut self, now: Time, id: HandoverId, wait_ms: u64) {
+        let wait_ms = wait_ms + self.lot(wait_ms);
+        self.set_state(id, State::Idle, now + wait_ms);
+    }
+
+    fn set_state(&mut self, id: HandoverId, state: State, due: Time) {
+        let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
+        self.timers.remove(&(handover.due, Timer::Handover(id)));
+        handover.state = state;
+        handover.due = due;
+        self.timers.insert((due, Timer::Handover(id)));
+    }
+
+    fn send(&mut self, now: Time, id: HandoverId, peer: LinkKey, neighbours: &Neighbours, out: &mut PacketOut) {
+        let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
+        let Some(flow) = self.flows.get_mut(&peer) else { return };
+        handover.began.get_or_insert(now);
+        let sent = Sent { handover: id, at: now, length: handover.cell.bytes().len() };
+        let (custody_nonce, accounting_sequence) = flow.sent(sent);
+        let due = now + flow.timeout_ms();
+        let (standby, responsibility, step) = match handover.aim {
+            Aim::Route { standby: false } => (false, None, Step::Routed),
+            Aim::Route { standby: true } => (true, None, Step::RoutedStandby),
+            Aim::Delegate(responsibility) => (false, Some(responsibility), Step::Delegated(responsibility)),
+            Aim::Copy { responsibility, pulled: false, .. } => (false, Some(responsibility), Step::Neighbourhood),
+            Aim::Copy { responsibility, pulled: true, .. } => (false, Some(responsibility), Step::Pulled),
+        };
+        let frame = CellFrame {
+            budget: handover.budget,
+            standby,
+            responsibility,
+            deadline_ms: u16::try_from(patience_ms(handover, neighbours)).unwrap_or(u16::MAX),
+            accounting_sequence,
+            custody_nonce,
+            cell: handover.cell.clone(),
+        };
+        self.counters.cells_sent += 1;
+        let address = neighbours.find(&peer).map(|relay| relay.address);
+        out.facts.push(PacketFact::Stepped { id: frame.cell.id(), peer: address, step });
+        out.wishes.push(PacketWish::Send(peer, Frame::Cell(frame)));
+        self.set_state(id, State::Sent(peer, custody_nonce), due);
+    }
+
+    /// Sends what waited for this peer, as far as its window allows.
+    fn fill_window(&mut self, now: Time, peer: LinkKey, neighbours: &Neighbours, out: &mut PacketOut) {
+        loop {
+            let Some(flow) = self.flows.get_mut(&peer) else { return };
+            let Some(id) = flow.waiting.front().copied() else { return };
+            let length = self.pool.handovers.get(&id).map_or(0, |handover| handover.cell.bytes().len());
+            if !flow.has_room(length) {
+                return;
+            }
+            flow.waiting.pop_front();
+            if length > 0 {
+                self.send(now, id, peer, neighbours, out);
+            }
+        }
+    }
+
+    fn end(&mut self, id: HandoverId, result: Result<(), Refusal>, out: &mut PacketOut) {
+        let Some(handover) = self.pool.remove(id) else { return };
+        self.timers.remove(&(handover.due, Timer::Handover(id)));
+        self.counters.handovers_failed += u64::from(result.is_err());
+        if !handover.originated {
+            return;
+        }
+        let packet = handover.cell.id();
+        if let Some(origin) = self.pool.origins.get_mut(&packet) {
+            match result {
+                Ok(()) => origin.taken_over = true,
+                Err(refusal) => origin.refusal = Some(refusal),
+            }
+        }
+        if let Some(outcome) = self.pool.close_origin(packet) {
+            out.facts.push(PacketFact::Ended(packet, outcome));
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A cell comes in from a neighbour.
+
+use mainframe_base::{Fault, LinkKey, Luminosity, Refusal, Time};
+
+use super::handover::Order;
+use super::partition::{Asked, asked};
+use super::route::Aim;
+use super::spread::share_region;
+use super::{PacketFact, PacketOut, Packets};
+use crate::neighbours::Neighbours;
+use crate::wire::{CellFrame, Receipt, Verdict};
+
+impl Packets {
+    /// A cell from a peer that has said who it is. Custody is answered before anyone looks for whom the cell is.
+    pub fn cell(&mut self, now: Time, from: LinkKey, frame: CellFrame, neighbours: &Neighbours, out: &mut PacketOut) {
+        self.counters.cells_received += 1;
+        let nonce = frame.custody_nonce;
+        match self.judge(now, from, frame, neighbours, out) {
+            Ok(verdict) => self.owe_receipt(from, Receipt { nonce, verdict }),
+            Err(fault) => out.facts.push(PacketFact::Faulted(from, fault)),
+        }
+    }
+
+    fn judge(
+        &mut self,
+        now: Time,
+        from: LinkKey,
+        frame: CellFrame,
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) -> Result<Verdict, Fault> {
+        frame.cell.header().expiry.check(now)?;
+        let destination = frame.cell.destination();
+        let inside = destination.matches(neighbours.me());
+        let verdict = match frame.responsibility {
+            None if inside => self.take_entry(now, from, frame, neighbours, out),
+            None => self.take_on_the_way(now, from, frame, neighbours, out),
+            Some(responsibility) => {
+                // Only relays of the region hand out parts of it, and no part is larger than the region.
+                let sender = neighbours.find(&from).filter(|relay| inside && share_region(&destination, relay));
+                let sender = sender.ok_or(Fault::Impossible)?;
+                if responsibility < destination.luminosity() {
+                    return Err(Fault::Impossible);
+                }
+                let asked = asked(sender.proximity, responsibility);
+                self.take_share(now, from, frame, asked, neighbours, out)
+            }
+        };
+        Ok(match verdict {
+            Ok(()) => Verdict::TookOver,
+            Err(Refusal::Busy) => {
+                self.counters.cells_refused_busy += 1;
+                Verdict::Busy
+            }
+            Err(_) => {
+                self.counters.cells_without_progress += 1;
+                Verdict::NoProgress
+            }
+        })
+    }
+
+    /// A packet on its way to a region that is not ours.
+    fn take_on_the_way(
+        &mut self,
+        now: Time,
+        from: LinkKey,
+        frame: CellFrame,
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) -> Result<(), Refusal> {
+        let CellFrame { cell, budget, standby, .. } = frame;
+        let seen = self.seen.get(&cell.id()).unwrap_or_default();
+        if if standby { seen.routed_standby } else { seen.routed } {
+            self.counters.cells_duplicate += 1;
+            return Ok(());
+        }
+        if neighbours.closer_to(&cell.destination()).all(|relay| relay.key == from) {
+            return Err(Refusal::NoProgress);
+        }
+        self.room_for(&cell, from)?;
+        self.mark(now, &cell, |seen| if standby { seen.routed_standby = true } else { seen.routed = true });
+        let aim = Aim::Route { standby };
+        self.hand_over(now, Order { cell, budget, aim, source: Some(from), originated: false }, &[], neighbours, out);
+        Ok(())
+    }
+
+    /// A packet enters its region here.
+    fn take_entry(
+        &mut self,
+        now: Time,
+        from: LinkKey,
+        frame: CellFrame,
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) -> Result<(), Refusal> {
+        let CellFrame { cell, budget, standby, .. } = frame;
+        if self.seen.get(&cell.id()).is_some_and(|seen| seen.responsibility.is_some()) {
+            self.counters.cells_duplicate += 1;
+            if !standby {
+                self.first_copy_came_after_standby(now, cell.id(), neighbours, out);
+            }
+            return Ok(());
+        }
+        self.room_for(&cell, from)?;
+        if standby && cell.destination().luminosity() != Luminosity::FULL {
+            self.stand_by(now, cell, budget, from, neighbours, out);
+        } else {
+            self.enter(now, cell, budget, Some(from), neighbours, out);
+        }
+        Ok(())
+    }
+
+    /// A copy from a relay of the region.
+    fn take_share(
+        &mut self,
+        now: Time,
+        from: LinkKey,
+        frame: CellFrame,
+        asked: Asked,
+        neighbours: &Neighbours,
+        out: &mut PacketOut,
+    ) -> Result<(), Refusal> {
+        let CellFrame { cell, budget, .. } = frame;
+        self.heard_of(&cell.id());
+        let before = self.seen.get(&cell.id()).and_then(|seen| seen.responsibility);
+        let responsibility = match asked {
+            Asked::Answer(responsibility) => responsibility,
+            Asked::Keep => Luminosity::FULL,
+        };
+        if before.is_some_and(|before| before <= responsibility) {
+            self.counters.cells_duplicate += 1;
+            return Ok(());
+        }
+        self.room_for(&cell, from)?;
+        match before {
+            None => self.arrive(now, &cell, responsibility, out),
+            Some(_) => {
+                self.counters.cells_duplicate += 1;
+                self.mark(now, &cell, |seen| seen.responsibility = Some(responsibility));
+            }
+        }
+        self.forget_wanted(&cell.id());
+        if responsibility != Luminosity::FULL {
+            let answered = before.unwrap_or(Luminosity::FULL).bits();
+            self.answer_for(now, (cell, budget, Some(from)), responsibility, answered, neighbours, out);
+        }
+        Ok(())
+    }
+
+    fn room_for(&self, cell: &crate::wire::Cell, from: LinkKey) -> Result<(), Refusal> {
+        if self.pool.has_room(Some(from), cell.bytes().len()) { Ok(()) } else { Err(Refusal::Busy) }
+    }
+
+    fn owe_receipt(&mut self, peer: LinkKey, receipt: Receipt) {
+        if let Some(flow) = self.flows.get_mut(&peer) {
+            flow.receipts.push(receipt);
+            self.owing.insert(peer);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! A cell leaves: from our own endpoint half into the custody of the packet room.
+
+use mainframe_base::{Refusal, Time};
+
+use super::relay::Said;
+use super::{CommandId, Relay, RelayEffect, RelayReply};
+use crate::cost;
+use crate::wire::{BudgetClass, Cell};
+
+impl Relay {
+    /// Checks what the packet may cost, takes it into custody, and answers.
+    pub(super) fn send_cell(
+        &mut self,
+        now: Time,
+        command: CommandId,
+        cell: Cell,
+        budget: BudgetClass,
+        said: &mut Said,
+        out: &mut Vec<RelayEffect>,
+    ) {
+        let result = self
+            .within_budget(&cell, budget)
+            .and_then(|()| self.packets.originate(now, cell, budget, self.overlay.neighbours(), &mut said.packets));
+        out.push(RelayEffect::Reply(command, result.map_or_else(RelayReply::Refused, RelayReply::Accepted)));
+    }
+
+    /// Whether the expected cost lies within the budget; unknown sizes are not held against the sender.
+    fn within_budget(&self, cell: &Cell, budget: BudgetClass) -> Result<(), Refusal> {
+        let Some(estimate) = self.overlay.estimate() else { return Ok(()) };
+        let header = cell.header();
+        let quote = cost::quote(estimate.nodes, header.destination.luminosity(), header.size_class);
+        match cost::budget_transmissions(budget) {
+            Some(allowed) if quote.milli_transmissions > allowed.saturating_mul(1_000) => Err(Refusal::OverBudget),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Bytes from outside: every decoder, and the relay half itself, take anything without a panic.
+//!
+//! Each run replays the corpus in `testdata/fuzz` and short, stable mutations of it: the same seed, the same bytes.
+//! `MAINFRAME_FUZZ_ROUNDS` makes it longer. An input that once failed stands in the corpus for ever.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use mainframe_base::{Address, LinkKey, Locator, Luminosity, NetworkId, PacketId, Prefix, Role, Tag, Time};
+use mainframe_core::codec::Reader;
+use mainframe_core::crypto::{
+    Binding, NodeKeys, NodeRecord, PersonAddress, RecordBody, Verifier, overlay_address, parse_topic_key,
+};
+use mainframe_core::overlay::{Myself, OverlayConfig};
+use mainframe_core::packet::PacketConfig;
+use mainframe_core::store::MemoryStore;
+use mainframe_core::switchboard::{LinkEvent, Relay, RelayConfig, RelayEffect, RelayInput};
+use mainframe_core::wire::{
+    BudgetClass, Cell, CellFrame, CellHeader, DigestEntry, ExpiryBucket, Frame, GetPeers, Hello, HoldClass,
+    Neighbourhood, Peers, PullEntry, Receipt, Recent, SizeClass, Verdict, payload_length,
+};
+use rand_chacha::ChaCha8Rng;
+use rand_core::{Rng, SeedableRng};
+
+const ROUNDS: usize = 3_000;
+const NOW: Time = Time(1_000_000_000);
+
+fn rounds() -> usize {
+    std::env::var("MAINFRAME_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS)
+}
+
+fn corpus_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/fuzz")
+}
+
+/// Committed inputs: bytes as hexadecimal text, one a file.
+fn committed() -> Vec<Vec<u8>> {
+    let Ok(entries) = fs::read_dir(corpus_folder()) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "hex"));
+    paths.sort();
+    paths.iter().map(|path| hex::decode(fs::read_to_string(path).unwrap().trim()).unwrap()).collect()
+}
+
+fn keys(seed: u8) -> NodeKeys {
+    NodeKeys::generate(&mut ChaCha8Rng::from_seed([seed; 32]))
+}
+
+fn record(seed: u8) -> NodeRecord {
+    keys(seed).sign_record(RecordBody {
+        network: NetworkId::DEV,
+        role: Role::Relay,
+        seed: [0; 32],
+        sequence: NOW.0,
+        locators: vec!["/ip4/127.0.0.1/tcp/4001".parse().unwrap(), "/ip6/::1/udp/4001/quic-v1".parse().unwrap()],
+    })
+}
+
+fn hello(seed: u8) -> Hello {
+    Hello { network: NetworkId::DEV, record: record(seed), binding: keys(seed).binding(NetworkId::DEV, &[0; 32]) }
+}
+
+fn cell(destination: Prefix, size_class: SizeClass) -> Cell {
+    let header = CellHeader {
+        size_class,
+        hold_class: HoldClass::Hour,
+        acknowledge: true,
+        destination,
+        expiry: ExpiryBucket::after(NOW, 400_000),
+        tag: Tag([7; 16]),
+        ephemeral: [9; 32],
+    };
+    Cell::build(header, [5; 80], &vec![3; size_class.body_length()])
+}
+
+/// One valid frame of every kind.
+fn valid_frames() -> Vec<Bytes> {
+    let id = PacketId([4; 16]);
+    let responsibility = Luminosity::at_most(3);
+    let cell_frame = |destination, size_class, responsibility: Option<Luminosity>| {
+        Frame::Cell(CellFrame {
+            budget: BudgetClass::MAX,
+            standby: responsibility.is_none(),
+            responsibility,
+            deadline_ms: 4_000,
+            accounting_sequence: 1,
+            custody_nonce: 2,
+            cell: cell(destination, size_class),
+        })
+    };
+    let frames = [
+        cell_frame(Prefix::EVERYONE, SizeClass::T, None),
+        cell_frame(Prefix::EVERYONE, SizeClass::T, Some(responsibility)),
+        cell_frame(Prefix::of(&Address([1; 32]), Luminosity::FULL), SizeClass::B, None),
+        Frame::Custody(vec![Receipt { nonce: 1, verdict: Verdict::Busy }]),
+        Frame::Digest(vec![DigestEntry { id, responsibility, size_class: SizeClass::B }]),
+        Frame::Pull(vec![PullEntry { id, responsibility }]),
+        Frame::Recent(Recent { salt: 1, bits: vec![0xA5; 64] }),
+        Frame::Hello(Box::new(hello(2))),
+        Frame::GetPeers(GetPeers { request: 1, target: Address([8; 32]), limit: 20 }),
+        Frame::Peers(Peers { request: 1, records: vec![record(3), record(4)] }),
+        Frame::Neighbourhood(Neighbourhood { depth: 3, count: 9, digest: [6; 16] }),
+    ];
+    frames.iter().map(|frame| frame.encode().to_bytes()).collect()
+}
+
+fn mutate(rng: &mut ChaCha8Rng, bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=rng.next_u32() % 4 {
+        let at = rng.next_u32() as usize % bytes.len().max(1);
+        match rng.next_u32() % 5 {
+            0 if !bytes.is_empty() => bytes[at] ^= 1 << (rng.next_u32() % 8),
+            1 if !bytes.is_empty() => bytes[at] = rng.next_u32() as u8,
+            2 => bytes.truncate(at),
+            3 => bytes.insert(at.min(bytes.len()), rng.next_u32() as u8),
+            _ => bytes.extend((0..rng.next_u32() % 16).map(|index| index as u8)),
+        }
+    }
+    bytes
+}
+
+fn inputs() -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> = valid_frames().iter().map(|frame| frame.to_vec()).collect();
+    seeds.extend(committed());
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut all = seeds.clone();
+    for _ in 0..rounds() {
+        let at = rng.next_u32() as usize % seeds.len();
+        all.push(mutate(&mut rng, &seeds[at]));
+    }
+    all
+}
+
+#[test]
+fn every_decoder_takes_any_bytes() {
+    for input in inputs() {
+        if let Some(header) = input.first_chunk() {
+            let _ = payload_length(header);
+        }
+        if let Ok(frame) = Frame::decode(&input.clone().into()) {
+            assert_eq!(frame.encode().to_bytes(), input, "what is decoded has one encoding");
+        }
+        for start in [0, 16, 20] {
+            let rest = input.get(start..).unwrap_or_default();
+            let _ = Cell::parse(Bytes::copy_from_slice(rest));
+            let _ = NodeRecord::decode(&mut Reader::new(rest));
+            let _ = Binding::decode(&mut Reader::new(rest));
+        }
+        let text = String::from_utf8_lossy(&input);
+        let _ = text.parse::<Prefix>();
+        let _ = text.parse::<Locator>();
+        let _ = text.parse::<PersonAddress>();
+        let _ = parse_topic_key(&text);
+    }
+}
+
+#[test]
+fn every_kind_of_frame_round_trips() {
+    for bytes in valid_frames() {
+        assert_eq!(Frame::decode(&bytes).unwrap().encode().to_bytes(), bytes);
+    }
+}
+
+/// A relay with one greeted peer and one that never greets.
+struct Host {
+    relay: Relay,
+    store: MemoryStore,
+    now: Time,
+    peers: [LinkKey; 2],
+}
+
+impl Host {
+    fn new() -> Host {
+        let myself = Myself {
+            network: NetworkId::DEV,
+            role: Role::Relay,
+            keys: keys(1),
+            seed: [0; 32],
+            verifier: Verifier::new(64),
+        };
+        let config = RelayConfig { overlay: OverlayConfig::default(), packet: PacketConfig::default(), trace: true };
+        let store = MemoryStore::default();
+        let relay = Relay::new(NOW, config, myself, Vec::new(), [3; 32], &store);
+        let peers = [keys(2).link_key(), keys(9).link_key()];
+        let mut host = Host { relay, store, now: NOW, peers };
+        host.connect();
+        host
+    }
+
+    fn connect(&mut self) {
+        for peer in self.peers {
+            let remote = "/ip4/127.0.0.1/tcp/4001".parse().unwrap();
+            self.handle(RelayInput::Link(LinkEvent::Up { peer, outbound: false, remote }));
+        }
+        let frames = vec![Frame::Hello(Box::new(hello(2))).encode().to_bytes()];
+        self.handle(RelayInput::Link(LinkEvent::Frames { peer: self.peers[0], frames }));
+    }
+
+    fn handle(&mut self, input: RelayInput) {
+        let mut out = Vec::new();
+        self.relay.handle(self.now, input, &mut self.store, &mut out);
+        for effect in out {
+            if let RelayEffect::Hangup(peer, _) = effect {
+                let reason = mainframe_core::switchboard::DownReason::HungUp;
+                self.relay.handle(
+                    self.now,
+                    RelayInput::Link(LinkEvent::Down { peer, reason }),
+                    &mut self.store,
+                    &mut Vec::new(),
+                );
+            }
+        }
+    }
+
+    fn frame(&mut self, peer: usize, bytes: Vec<u8>) {
+        self.handle(RelayInput::Link(LinkEvent::Frames { peer: self.peers[peer], frames: vec![bytes.into()] }));
+    }
+}
+
+#[test]
+fn a_relay_takes_any_frame_from_any_peer() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut host = Host::new();
+    assert_eq!(host.relay.status().peers, 1);
+    for (number, input) in inputs().into_iter().enumerate() {
+        // A faulty peer is shunned for a while: start afresh often enough that frames get past the greeting.
+        if number % 8 == 0 {
+            host = Host::new();
+        }
+        host.frame(usize::from(rng.next_u32() % 4 == 0), input);
+        if rng.next_u32() % 2 == 0 {
+            host.now = host.now + u64::from(rng.next_u32() % 3_000);
+            host.handle(RelayInput::Wake);
+        }
+        assert!(host.relay.status().pending_bytes <= PacketConfig::default().pool_bytes_max);
+    }
+}
+
+#[test]
+fn a_bad_frame_is_a_counted_fault_and_ends_that_connection_only() {
+    let mut host = Host::new();
+    host.frame(0, vec![0xEE; 40]);
+    let status = host.relay.status();
+    assert_eq!(status.faults.values().sum::<u64>(), 1);
+    assert_eq!(status.peers, 0);
+    let address = overlay_address(NetworkId::DEV, &keys(1).account(), &[0; 32]);
+    assert_eq!(status.overlay, address);
+}

@@ -1,0 +1,148 @@
+//! One node of the simulated world: its machine, its store, its links.
+
+use mainframe_base::{LinkKey, Locator, Time};
+use mainframe_core::store::{MemoryStore, Tx};
+use mainframe_core::switchboard::{Relay, RelayEffect, RelayInput};
+
+use crate::masks::Mask;
+use crate::moment::Moment;
+
+/// What the world drives. The relay half of the core is one; a test scripts its own.
+pub trait Machine {
+    /// See [`Relay::handle`].
+    fn handle(&mut self, now: Time, input: RelayInput, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>);
+    /// See [`Relay::next_wake`].
+    fn next_wake(&self) -> Option<Time>;
+}
+
+impl Machine for Relay {
+    fn handle(&mut self, now: Time, input: RelayInput, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>) {
+        Relay::handle(self, now, input, tx, out);
+    }
+
+    fn next_wake(&self) -> Option<Time> {
+        Relay::next_wake(self)
+    }
+}
+
+/// Names a node of the world; counted from zero, never used again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NodeId(pub u32);
+
+impl NodeId {
+    /// As an index of a list of all nodes.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Names a connection; both ends know it by the same number.
+pub(crate) type Connection = u64;
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    pub(crate) peer: NodeId,
+    pub(crate) connection: Connection,
+    /// When the first frame we sent on it arrives; none overtakes that one.
+    pub(crate) first_arrival: Option<Moment>,
+}
+
+/// A node, running or not.
+pub(crate) struct Node<M> {
+    pub(crate) key: LinkKey,
+    pub(crate) locator: Locator,
+    pub(crate) mask: Mask,
+    /// None while the node is not running.
+    pub(crate) machine: Option<M>,
+    pub(crate) store: MemoryStore,
+    /// Counts starts: what was meant for an earlier life does not reach a later one.
+    pub(crate) life: u32,
+    /// When the earliest wake-up in the queue is due.
+    pub(crate) wake_at: Option<Moment>,
+    /// The next commit does not happen: power fails before it.
+    pub(crate) power_fails: bool,
+    /// Sorted by peer.
+    links: Vec<Link>,
+    /// Peers being dialled by key.
+    dialling: Vec<NodeId>,
+}
+
+impl<M> Node<M> {
+    pub(crate) fn new(key: LinkKey, locator: Locator) -> Node<M> {
+        Node {
+            key,
+            locator,
+            mask: Mask::Honest,
+            machine: None,
+            store: MemoryStore::default(),
+            life: 0,
+            wake_at: None,
+            power_fails: false,
+            links: Vec::new(),
+            dialling: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_online(&self) -> bool {
+        self.machine.is_some()
+    }
+
+    pub(crate) fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    pub(crate) fn link(&self, peer: NodeId) -> Option<&Link> {
+        self.find(peer).ok().map(|at| &self.links[at])
+    }
+
+    pub(crate) fn link_mut(&mut self, peer: NodeId) -> Option<&mut Link> {
+        self.find(peer).ok().map(|at| &mut self.links[at])
+    }
+
+    pub(crate) fn add_link(&mut self, peer: NodeId, connection: Connection) {
+        let link = Link { peer, connection, first_arrival: None };
+        match self.find(peer) {
+            Ok(at) => self.links[at] = link,
+            Err(at) => self.links.insert(at, link),
+        }
+    }
+
+    /// Removes the link to a peer, if it is still that connection.
+    pub(crate) fn remove_link(&mut self, peer: NodeId, connection: Connection) -> bool {
+        match self.find(peer) {
+            Ok(at) if self.links[at].connection == connection => {
+                self.links.remove(at);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Everything that ends with a life.
+    pub(crate) fn stop(&mut self) -> Vec<Link> {
+        self.machine = None;
+        self.wake_at = None;
+        self.power_fails = false;
+        self.dialling.clear();
+        self.store.roll_back();
+        std::mem::take(&mut self.links)
+    }
+
+    /// Notes a dial; false if that peer is being dialled already.
+    pub(crate) fn begin_dial(&mut self, peer: NodeId) -> bool {
+        let fresh = !self.dialling.contains(&peer);
+        if fresh {
+            self.dialling.push(peer);
+        }
+        fresh
+    }
+
+    pub(crate) fn end_dial(&mut self, peer: NodeId) {
+        self.dialling.retain(|other| *other != peer);
+    }
+
+    fn find(&self, peer: NodeId) -> Result<usize, usize> {
+        self.links.binary_search_by_key(&peer, |link| link.peer)
+    }
+}
