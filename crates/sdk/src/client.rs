@@ -178,7 +178,7 @@ impl Client {
         self.get("/api/v1/openapi.json").await
     }
 
-    /// Measurements in Prometheus' text form. Scope `admin`.
+    /// Measurements in Prometheus' text form. Scope `metrics`.
     pub async fn metrics(&self) -> Result<String, Error> {
         let response = self.response(Method::GET, "/metrics", None::<&()>).await?;
         response.text().await.map_err(|error| self.transport(&error))

@@ -39,7 +39,8 @@ pub struct SendRequest {
     /// How long relays of the region keep it.
     #[serde(default)]
     pub hold: Hold,
-    /// What it may cost, as a class: it may reach at most 2^budget nodes, 0..=15; without one, any number.
+    /// What it may cost at most, as a class of 0..=15: 4 × 2^budget transmissions, 15 without limit. Without one, twice
+    /// the quote, or without limit while the network's size has not been estimated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 15)]
     pub budget: Option<u8>,
@@ -63,8 +64,10 @@ pub struct Quote {
     pub luminosity: u16,
     /// Relays expected in the region: any of them could be the receiver.
     pub region_nodes: u64,
-    /// Transmissions expected: hops to the region, and copies inside it.
+    /// Cells expected on all links together, rounded up: hops to the region, and copies inside it.
     pub transmissions: u64,
+    /// Bytes expected on all links together.
+    pub bytes: u64,
 }
 
 /// The node has taken a packet into custody (202).

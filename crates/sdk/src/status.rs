@@ -31,10 +31,11 @@ pub struct Status {
     pub small_network: bool,
     /// Whether steps of packets are published; only on development networks.
     pub trace: bool,
-    /// The half that routes.
+    /// The half that routes. Its counters show only with scope `admin`: they tell how busy others on this node are.
     pub relay: RelayStatus,
-    /// The half that holds people's keys.
-    pub endpoint: EndpointStatus,
+    /// The half that holds people's keys; only with scope `admin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointStatus>,
 }
 
 /// A summary of the relay half.

@@ -13,6 +13,8 @@ pub enum Scope {
     Send,
     /// Adds, lists and removes the principal's people and topics.
     Persons,
+    /// Reads the node's measurements, which show how busy everyone on it is.
+    Metrics,
     /// Everything, of every principal: peers, tokens, configuration, shutdown.
     Admin,
 }
