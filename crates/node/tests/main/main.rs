@@ -4,6 +4,7 @@
 
 mod api;
 mod configuration;
+mod guide;
 mod network;
 mod starting;
 mod world;
