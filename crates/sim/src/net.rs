@@ -206,8 +206,7 @@ mod tests {
         let mut plain = net_of(2);
         let mut nudged = net_of(2);
         nudged.nudge = Some(nudge);
-        let later_us =
-            [0, 10, 11].map(|at| nudged.one_way_us(Moment(at), 0, 1) - plain.one_way_us(Moment(at), 0, 1));
+        let later_us = [0, 10, 11].map(|at| nudged.one_way_us(Moment(at), 0, 1) - plain.one_way_us(Moment(at), 0, 1));
         assert_eq!(later_us, [0, 7, 0]);
     }
 }

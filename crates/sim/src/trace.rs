@@ -175,10 +175,7 @@ mod tests {
     fn the_hash_hears_effects_and_deeds() {
         let mut quiet = Trace::default();
         let mut hung_up = Trace::default();
-        hung_up.effect(&RelayEffect::Hangup(
-            LinkKey([1; 32]),
-            mainframe_core::switchboard::HangupReason::Pruned,
-        ));
+        hung_up.effect(&RelayEffect::Hangup(LinkKey([1; 32]), mainframe_core::switchboard::HangupReason::Pruned));
         let mut masked = Trace::default();
         masked.deed(Moment(0), 0, "mask");
         let hashes = [quiet.hash(), hung_up.hash(), masked.hash()];

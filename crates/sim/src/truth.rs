@@ -41,8 +41,11 @@ impl Truth {
         // The q-th closest of those on both sides is among q on each.
         let start = at.saturating_sub(NEIGHBOURHOOD);
         let end = (at + 1 + NEIGHBOURHOOD).min(self.relays.len());
-        let mut shared: Vec<Proximity> =
-            self.relays[start..end].iter().map(|(address, _)| address.proximity(of)).filter(|bits| *bits < 256).collect();
+        let mut shared: Vec<Proximity> = self.relays[start..end]
+            .iter()
+            .map(|(address, _)| address.proximity(of))
+            .filter(|bits| *bits < 256)
+            .collect();
         shared.sort_unstable_by(|one, other| other.cmp(one));
         shared.get(NEIGHBOURHOOD - 1).copied().unwrap_or(0)
     }
@@ -61,9 +64,10 @@ impl Truth {
 
     /// The mean over all relays that are online; 1 if there are none.
     pub fn completeness<'a>(&self, connected: impl Fn(NodeId) -> Option<&'a Neighbours>) -> f64 {
-        let parts = self.relays.iter().filter_map(|(address, id)| {
-            connected(*id).map(|neighbours| self.completeness_of(address, neighbours))
-        });
+        let parts = self
+            .relays
+            .iter()
+            .filter_map(|(address, id)| connected(*id).map(|neighbours| self.completeness_of(address, neighbours)));
         let (sum, count) = parts.fold((0.0, 0), |(sum, count), part| (sum + part, count + 1));
         if count == 0 { 1.0 } else { sum / f64::from(count) }
     }

@@ -80,8 +80,7 @@ fn come_and_go(stage: &mut Stage<'_>) -> Vec<f64> {
 fn replace_one(stage: &mut Stage<'_>) -> Option<(Moment, NodeId)> {
     let now = stage.population.world().now();
     let bootstrap = stage.population.bootstrap().to_vec();
-    let mortal: Vec<NodeId> =
-        stage.population.online().into_iter().filter(|id| !bootstrap.contains(id)).collect();
+    let mortal: Vec<NodeId> = stage.population.online().into_iter().filter(|id| !bootstrap.contains(id)).collect();
     let leaving = *stage.population.dice().pick(&mortal)?;
     let how = if stage.population.dice().happens(500_000) { Stop::Closed } else { Stop::Vanished };
     stage.population.stop(leaving, how);
