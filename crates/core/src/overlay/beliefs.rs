@@ -9,8 +9,7 @@ use mainframe_base::{Address, LinkKey, Proximity, Role, Time};
 use super::Overlay;
 use super::book::span;
 use super::peer::Purpose;
-use super::ports::OverlayOut;
-use super::ports::OverlayWish;
+use super::ports::{OverlayOut, OverlayWish};
 use super::timers::{jittered, never};
 use crate::wire::{Frame, Neighbourhood, PEERS_MAX};
 
@@ -26,6 +25,7 @@ impl Overlay {
         if is_round {
             self.timers.round = now + jittered(self.config.belief_interval_ms, self.random());
             self.timers.tend_soon(now);
+            self.peers.values_mut().for_each(|peer| peer.false_hints = peer.false_hints.saturating_sub(1));
         }
         if !is_round && now < self.timers.change {
             return;

@@ -25,7 +25,7 @@ const RETRY_MS: u64 = 5_000;
 const LOST_MS: u64 = 2_000;
 /// Longest wait before a dial, in milliseconds (guess).
 const RETRY_MS_MAX: u64 = 600_000;
-/// Wait after a relay that we dialled hung up on us: its bin is full. Milliseconds (guess).
+/// Wait before a relay that had no room is dialled again, in milliseconds (guess).
 const DECLINED_MS: u64 = 300_000;
 
 /// A relay we know of.
@@ -154,7 +154,11 @@ impl Book {
     pub(super) fn prove(&mut self, now: Time, record: &Arc<NodeRecord>) -> bool {
         let known = match self.known.get_mut(&record.overlay) {
             Some(known) => known,
-            None => self.insert(now, record.clone(), None),
+            None => {
+                // It is connected: if there is no room it stays as long as the connection does.
+                self.make_room(&record.overlay);
+                self.insert(now, record.clone(), None)
+            }
         };
         let news = !known.remembered || known.record.sequence != record.sequence;
         known.record = record.clone();
@@ -167,18 +171,38 @@ impl Book {
         news
     }
 
-    pub(super) fn set_connected(&mut self, now: Time, address: &Address, connected: bool) {
+    /// It has a place in the bins.
+    pub(super) fn set_connected(&mut self, address: &Address) {
         if let Some(known) = self.known.get_mut(address) {
-            known.connected = connected;
-            known.heard_at = now;
+            known.connected = true;
         }
     }
 
-    /// The relay hung up on us soon after we dialled it: it has no room.
+    /// A connection ended. Returns the record if there is no room to keep it: nobody can fill the book by coming and
+    /// going under many names.
+    pub(super) fn part(&mut self, now: Time, address: &Address) -> Option<Known> {
+        let known = self.known.get_mut(address)?;
+        known.connected = false;
+        known.heard_at = now;
+        let bin = known.proximity;
+        let full = self.known.len() > self.total_max || self.bin(bin).count() > self.per_bin;
+        if full { self.known.remove(address) } else { None }
+    }
+
+    /// One of us has no room for the other, or no trust.
     pub(super) fn decline(&mut self, now: Time, address: &Address) {
         if let Some(known) = self.known.get_mut(address) {
             known.declined = true;
             known.retry_at = now + DECLINED_MS;
+        }
+    }
+
+    /// Our neighbourhood begins at `depth` now: who had no room for us as one of many has room for a neighbour.
+    pub(super) fn pardon(&mut self, now: Time, depth: Proximity) {
+        for known in self.known.range_mut(span(&self.me, depth)).map(|(_, known)| known).filter(|known| known.declined)
+        {
+            known.declined = false;
+            known.retry_at = now;
         }
     }
 
@@ -321,4 +345,140 @@ pub(super) fn slot_address(me: &Address, proximity: Proximity, suffix: u8, suffi
 /// How many bits the addresses of a suffix share.
 pub(super) fn slot_length(proximity: Proximity, suffix_bits: u16) -> u16 {
     (proximity + 1 + suffix_bits).min(ADDRESS_BITS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainframe_base::{NetworkId, Role, Signature};
+    use proptest::prelude::*;
+
+    const NOW: Time = Time(1_000);
+
+    fn book() -> Book {
+        Book::new(Address([0; 32]), &OverlayConfig::default())
+    }
+
+    /// A record whose address begins with these bytes; the book does not look at signatures.
+    fn record(first: u8, second: u8, key: u8, sequence: u64) -> Arc<NodeRecord> {
+        let mut overlay = [0; 32];
+        overlay[..2].copy_from_slice(&[first, second]);
+        Arc::new(NodeRecord {
+            network: NetworkId::DEV,
+            role: Role::Relay,
+            overlay: Address(overlay),
+            link_key: LinkKey([key; 32]),
+            sequence,
+            locators: vec!["/ip4/10.0.0.1/tcp/1".parse().unwrap()],
+            signature: Signature([0; 64]),
+        })
+    }
+
+    fn suffixes(book: &Book) -> Vec<usize> {
+        (0..8).map(|suffix| book.slot(0, suffix).count()).collect()
+    }
+
+    #[test]
+    fn a_full_bin_gives_up_the_crowded_suffix_for_the_empty_one() {
+        let mut book = book();
+        for second in 0..=255 {
+            book.hear(NOW, record(0x80, second, 1, 1), None);
+        }
+        assert_eq!(suffixes(&book), [32, 0, 0, 0, 0, 0, 0, 0]);
+        for first in [0x90, 0xA0, 0xB0, 0xC0, 0xD0, 0xE0, 0xF0] {
+            for second in 0..=255 {
+                book.hear(NOW, record(first, second, 1, 1), None);
+            }
+        }
+        assert_eq!(book.len(), 32);
+        assert!(suffixes(&book).into_iter().all(|count| (3..=5).contains(&count)), "{:?}", suffixes(&book));
+    }
+
+    #[test]
+    fn hearsay_never_pushes_out_what_was_proved_and_answers() {
+        let mut book = book();
+        for second in 0..32 {
+            book.prove(NOW, &record(0x80, second, 1, 1));
+        }
+        assert!(!book.hear(NOW, record(0xF0, 0, 1, 1), None));
+        assert!(!book.hear(NOW, record(0x80, 0, 9, 2), None), "nor takes its place");
+        book.fail(NOW, &record(0x80, 0, 1, 1).overlay, 0, true);
+        assert!(book.hear(NOW, record(0xF0, 0, 1, 1), None));
+        assert_eq!(book.len(), 32);
+    }
+
+    #[test]
+    fn strangers_who_come_and_go_leave_no_more_than_the_bins_hold() {
+        let mut book = book();
+        for second in 0..=255 {
+            let stranger = record(0x80, second, 1, 1);
+            book.prove(NOW, &stranger);
+            book.set_connected(&stranger.overlay);
+            book.part(NOW, &stranger.overlay);
+        }
+        assert_eq!(book.len(), 32);
+    }
+
+    #[test]
+    fn a_newer_record_replaces_an_older_one_and_is_dialled_at_once() {
+        let mut book = book();
+        let old = record(0x80, 0, 1, 1);
+        assert!(book.hear(NOW, old.clone(), None));
+        assert!(!book.hear(NOW, old.clone(), None));
+        book.fail(NOW, &old.overlay, 0, true);
+        assert!(!book.get(&old.overlay).unwrap().may_be_dialled(NOW));
+        assert!(book.hear(NOW, record(0x80, 0, 1, 2), None));
+        assert!(!book.hear(NOW, old.clone(), None));
+        assert!(book.get(&old.overlay).unwrap().may_be_dialled(NOW));
+        assert_eq!(book.get(&old.overlay).unwrap().record.sequence, 2);
+    }
+
+    #[test]
+    fn hearsay_is_forgotten_after_three_failures_and_a_proved_relay_after_six() {
+        let failures_until_forgotten = |proven: bool, may_forget: bool| {
+            let mut book = book();
+            let record = record(0x80, 0, 1, 1);
+            book.hear(NOW, record.clone(), None);
+            if proven {
+                book.prove(NOW, &record);
+            }
+            (1..20).find(|_| book.fail(NOW, &record.overlay, 0, may_forget).is_some())
+        };
+        assert_eq!(failures_until_forgotten(false, true), Some(3));
+        assert_eq!(failures_until_forgotten(true, true), Some(6));
+        assert_eq!(failures_until_forgotten(true, false), None);
+    }
+
+    #[test]
+    fn the_book_is_bounded_however_deep_the_addresses_claim_to_be() {
+        let mut book = book();
+        for bit in 0..=255 {
+            for key in 0..40 {
+                let mut deep = (*record(0, 0, key, 1)).clone();
+                deep.overlay = Address([0; 32]).with_bit_flipped(bit);
+                deep.overlay.0[31] ^= key << 2;
+                book.hear(NOW, Arc::new(deep), None);
+            }
+        }
+        assert!(book.len() <= OverlayConfig::default().known_max);
+    }
+
+    proptest! {
+        #[test]
+        fn a_slots_address_lies_in_the_slot(me: [u8; 32], bin in 0_u16..256, suffix in 0_u8..8) {
+            let me = Address(me);
+            let address = slot_address(&me, bin, suffix, 3);
+            prop_assert_eq!(me.proximity(&address), bin);
+            if bin < 253 {
+                prop_assert_eq!(suffix_of(&address, bin, 3), suffix);
+            }
+            prop_assert!(span(&address, slot_length(bin, 3)).contains(&address));
+        }
+
+        #[test]
+        fn a_span_holds_those_who_share_its_bits_and_no_others(a: [u8; 32], b: [u8; 32], bits in 0_u16..=256) {
+            let (a, b) = (Address(a), Address(b));
+            prop_assert_eq!(span(&a, bits).contains(&b), a.proximity(&b) >= bits);
+        }
+    }
 }

@@ -60,13 +60,13 @@ impl Default for OverlayConfig {
 }
 
 impl OverlayConfig {
-    /// For networks of 5 to 60 nodes on one machine. Forced, and not what the public network does: bins of 4 (6 at
+    /// For networks of 5 to 60 nodes on one machine. Forced, and not what the public network does: bins of 4 (8 at
     /// most) and neighbourhoods of 4, so that 50 nodes have depth 2 to 4 and packets really travel by prefix; no limit
     /// per subnet, because every node has the same one.
     pub fn small_network() -> Self {
         OverlayConfig {
             bin_size: 4,
-            bin_size_max: 6,
+            bin_size_max: 8,
             bin_floor: 2,
             neighbourhood: 4,
             subnet_max: 0,

@@ -7,7 +7,7 @@ use rand_chacha::rand_core::Rng;
 
 use super::Overlay;
 use super::ports::{OverlayOut, OverlayWish};
-use super::timers::jittered;
+use super::timers::{jittered, never};
 use crate::crypto::NodeRecord;
 
 /// When a dial without an answer is given up, in milliseconds: after the transports have (10 s).
@@ -71,8 +71,9 @@ impl Dials {
         dial.map_or(Called::default(), |dial| Called { address: dial.address, visit: dial.visit })
     }
 
-    fn first_due(&self) -> Option<Time> {
-        self.0.values().map(|dial| dial.due).min()
+    /// When the first of them is to be given up.
+    pub(super) fn first_due(&self) -> Time {
+        self.0.values().map(|dial| dial.due).min().unwrap_or(never())
     }
 
     fn overdue(&self, now: Time) -> Vec<Target> {
@@ -165,6 +166,13 @@ impl Overlay {
         }
     }
 
+    /// A record that was good.
+    pub(super) fn trust_informant(&mut self, informant: Option<LinkKey>) {
+        if let Some(peer) = informant.and_then(|key| self.peers.get_mut(&key)) {
+            peer.false_hints = peer.false_hints.saturating_sub(1);
+        }
+    }
+
     /// Dials a known relay, to stay or for a visit. Says whether it is being dialled.
     pub(super) fn dial_known(&mut self, now: Time, address: &Address, visit: bool, out: &mut OverlayOut) -> bool {
         let Some(record) = self.book.get(address).map(|known| known.record.clone()) else { return false };
@@ -201,12 +209,11 @@ impl Overlay {
         out.wish(wish);
     }
 
-    /// Loses patience with dials nobody reported on, and says when it will again.
-    pub(super) fn give_up_overdue_dials(&mut self, now: Time, out: &mut OverlayOut) -> Option<Time> {
+    /// Loses patience with dials nobody reported on.
+    pub(super) fn give_up_overdue_dials(&mut self, now: Time, out: &mut OverlayOut) {
         for target in self.dials.overdue(now) {
             self.give_up(now, target, out);
         }
-        self.dials.first_due()
     }
 
     /// We are connected to nobody: tries the peer cache, then every locator we were told, with growing pauses.
@@ -246,7 +253,7 @@ impl Overlay {
         if self.is_lonely() {
             return;
         }
-        if self.random() % FEELERS_PER_PLACE == 0
+        if self.random().is_multiple_of(FEELERS_PER_PLACE)
             && let Some(locator) = self.places.take_turn()
         {
             return self.dial_place(now, locator, true, out);

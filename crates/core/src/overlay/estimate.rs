@@ -220,7 +220,7 @@ impl Lookup {
         let closest = || self.seen.iter().take(PEERS_MAX);
         let answered: Vec<Address> =
             closest().filter(|(_, seen)| seen.answered).map(|(_, seen)| seen.record.overlay).collect();
-        let covered = |address: &Address| answered.iter().any(|other| other.proximity(address) > depth);
+        let covered = |address: &Address| answered.iter().any(|other| other.proximity(address) >= depth);
         closest()
             .filter(|(_, seen)| !seen.done && !covered(&seen.record.overlay))
             .map(|(distance, _)| *distance)

@@ -6,16 +6,12 @@ use std::sync::Arc;
 
 use mainframe_base::{Fault, LinkKey, Locator, Role, Time};
 
-use super::peer::{Greeted, Peer};
+use super::peer::{Greeted, HELLO_AGAIN_MS, Peer};
 use super::ports::{Goodbye, OverlayFact, OverlayOut, OverlayWish};
 use super::{Overlay, dialling::Called};
 use crate::crypto::{Binding, NodeRecord};
 use crate::wire::Hello;
 
-/// How long a peer may take to say a valid `Hello`, in milliseconds (guess: QUIC's own handshake gives up after 10 s).
-pub(super) const HELLO_MS: u64 = 10_000;
-/// After what time `Hello` is said again, in milliseconds (guess: several round trips).
-pub(super) const HELLO_AGAIN_MS: u64 = 2_000;
 /// How often we repeat our `Hello` for a peer that repeats its own; then it is not listening.
 const HELLO_REPEATED_MAX: u8 = 5;
 /// Frames forgiven before `Hello`: what a peer sends in the two seconds until it repeats a lost one (guess).
@@ -23,6 +19,13 @@ const EARLY_MAX: u8 = 64;
 /// A relay that hangs up sooner than this after we dialled it has no room for us. Milliseconds (guess: longer than
 /// the grace of a full bin).
 const DECLINED_WITHIN_MS: u64 = 15_000;
+
+/// For how long there is room for a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Room {
+    Stay,
+    Visit,
+}
 
 impl Overlay {
     /// A connection stands and the transport proved `key`.
@@ -123,9 +126,9 @@ impl Overlay {
     /// Lets a peer in that proved who it is.
     fn greet(&mut self, now: Time, key: LinkKey, record: Arc<NodeRecord>, binding: Binding, out: &mut OverlayOut) {
         self.unmask(&key, &record, out);
-        if !self.has_room(&key, &record) {
+        let Some(room) = self.room_for(&key, &record) else {
             return self.hang_up(now, key, Goodbye::Pruned, out);
-        }
+        };
         self.learn(now, &record, out);
         let address = record.overlay;
         let is_relay = record.role == Role::Relay;
@@ -136,7 +139,7 @@ impl Overlay {
         peer.used_at = now;
         // Whom we dialled may know more than we do; who dialled us will learn by comparing beliefs.
         peer.surveyed = if peer.outbound { 0 } else { survey };
-        peer.visit = peer.visit && !stays;
+        peer.visit = peer.visit && !stays || room == Room::Visit;
         let visit = peer.visit;
         out.fact(OverlayFact::PeerUp(key, address));
         if is_relay && !visit {
@@ -153,27 +156,37 @@ impl Overlay {
         peer.visit = false;
         let Some(address) = peer.address() else { return };
         self.relays.insert(address, key);
-        self.book.set_connected(now, &address, true);
+        self.table_changed = true;
+        self.book.set_connected(&address);
         self.places.calm();
         self.reckon(now, out);
     }
 
-    /// Room for a guest, for one node per address, and no guests among themselves.
-    fn has_room(&mut self, key: &LinkKey, record: &NodeRecord) -> bool {
-        let others = self.peers.values().filter(|peer| peer.key != *key);
-        match record.role {
-            Role::Guest => {
-                let guests = others.filter(|peer| peer.is_guest()).count();
-                self.me.role_is(Role::Relay) && guests < self.config.guests_max
-            }
-            Role::Relay => !self.relays.contains_key(&record.overlay),
+    /// Room for one node per address and some guests; no guests among themselves. A guest too many may stay just long
+    /// enough to ask for other relays, or a newcomer whose only hint is a busy relay would never learn of another.
+    fn room_for(&self, key: &LinkKey, record: &NodeRecord) -> Option<Room> {
+        if record.role == Role::Relay {
+            return (!self.relays.contains_key(&record.overlay)).then_some(Room::Stay);
+        }
+        let is_other_guest = |peer: &&Peer| peer.key != *key && peer.is_guest();
+        let (visiting, served): (Vec<&Peer>, Vec<&Peer>) =
+            self.peers.values().filter(is_other_guest).partition(|peer| peer.visit);
+        if !self.me.role_is(Role::Relay) {
+            None
+        } else if served.len() < self.config.guests_max {
+            Some(Room::Stay)
+        } else {
+            (visiting.len() < self.config.guests_max).then_some(Room::Visit)
         }
     }
 
-    /// The record we dialled it by told another position than its own: it was false.
+    /// Whether the record we dialled it by told its own position, or another's.
     fn unmask(&mut self, key: &LinkKey, record: &NodeRecord, out: &mut OverlayOut) {
-        let expected = self.peers.get(key).and_then(|peer| peer.expected);
-        let Some(claimed) = expected.filter(|claimed| *claimed != record.overlay) else { return };
+        let Some(claimed) = self.peers.get(key).and_then(|peer| peer.expected) else { return };
+        if claimed == record.overlay {
+            let informant = self.book.get(&claimed).and_then(|known| known.informant);
+            return self.trust_informant(informant);
+        }
         if let Some(known) = self.book.remove(&claimed) {
             self.blame_informant(known.informant);
             if known.remembered {
@@ -198,9 +211,13 @@ impl Overlay {
         self.timers.tend_soon(now);
         let Some(address) = peer.address() else { return };
         out.fact(OverlayFact::PeerDown(key, address));
-        if self.relays.get(&address) == Some(&key) {
+        let stood = self.relays.get(&address) == Some(&key);
+        if (stood || peer.visit) && self.book.part(now, &address).is_some_and(|known| known.remembered) {
+            out.wish(OverlayWish::Forget(address));
+        }
+        if stood {
             self.relays.remove(&address);
-            self.book.set_connected(now, &address, false);
+            self.table_changed = true;
             self.survey_wanted |= self.neighbours.me().proximity(&address) >= self.goal;
             self.reckon(now, out);
         }

@@ -87,10 +87,13 @@ pub struct Overlay {
     /// Connected relays that stand in bins.
     relays: BTreeMap<Address, LinkKey>,
     neighbours: Neighbours,
+    /// `relays` changed since `neighbours` was made.
+    table_changed: bool,
     /// The depth we shall have when everyone known is connected.
     goal: Proximity,
     /// Suffixes of bins in which nobody is connected.
     slots: BTreeMap<(Proximity, u8), Slot>,
+    all_slots_asked: bool,
     /// Counts the times we asked who is near us.
     survey: u32,
     survey_wanted: bool,
@@ -134,8 +137,10 @@ impl Overlay {
             book,
             peers: BTreeMap::new(),
             relays: BTreeMap::new(),
+            table_changed: false,
             goal: 0,
             slots: BTreeMap::new(),
+            all_slots_asked: false,
             survey: 0,
             survey_wanted: true,
             survey_at: now,
@@ -213,7 +218,7 @@ impl Overlay {
 
     /// Every peer that said a valid `Hello`, of every role, in the order of their keys.
     pub fn peers(&self) -> impl Iterator<Item = PeerSummary> {
-        self.peers.values().filter_map(|peer| peer.summary(&self.neighbours.me().clone()))
+        self.peers.values().filter_map(|peer| peer.summary(self.neighbours.me()))
     }
 
     /// Relays we know of, connected or not.
@@ -238,8 +243,12 @@ impl Overlay {
             return;
         }
         out.fact(OverlayFact::Fault(key, fault));
-        if let Some(address) = self.peers.get(&key).and_then(Peer::address) {
-            self.book.decline(now, &address);
+        let random = self.random();
+        let address = self.peers.get(&key).and_then(Peer::address);
+        match (fault, address) {
+            (Fault::Silent, Some(address)) => self.book.lose(now, &address, random),
+            (_, Some(address)) => self.book.decline(now, &address),
+            (_, None) => {}
         }
         self.shun(now, key, if fault == Fault::Silent { SHUN_SILENT_MS } else { SHUN_MS });
         self.hang_up(now, key, Goodbye::Fault(fault), out);
@@ -274,10 +283,17 @@ impl Overlay {
             Role::Guest => 0,
         };
         if goal != self.goal {
+            if goal < self.goal {
+                self.book.pardon(now, goal);
+            }
             self.goal = goal;
             self.survey_wanted = true;
             self.slots.retain(|(bin, _), _| *bin < goal);
         }
+        if depth == self.neighbours.depth() && !self.table_changed {
+            return;
+        }
+        self.table_changed = false;
         let relays = self.relays.iter().map(|(address, key)| (*key, *address));
         let neighbours = Neighbours::new(self.me.address(), depth, relays);
         if neighbours != self.neighbours {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mainframe_base::{Address, LinkKey, Locator, Role, Time};
 
 use super::ports::PeerSummary;
+use super::timers::never;
 use crate::crypto::{Binding, NodeRecord};
 use crate::wire::{GetPeers, Neighbourhood};
 
@@ -17,6 +18,13 @@ const ALLOWANCE_PER_SECOND: u64 = 8;
 const PACE_BURST: u64 = 32;
 /// Questions we ask one peer each second over a long time.
 const PACE_PER_SECOND: u64 = 2;
+
+/// How long a peer may take to say a valid `Hello`, in milliseconds (guess: QUIC's own handshake gives up after 10 s).
+pub(super) const HELLO_MS: u64 = 10_000;
+/// After what time `Hello` is said again, in milliseconds (guess: several round trips).
+pub(super) const HELLO_AGAIN_MS: u64 = 2_000;
+/// How long a visit lasts after it was last of use, in milliseconds (guess).
+const VISIT_MS: u64 = 4_000;
 
 /// A token bucket; thousandths of a token, so that it needs no fractions.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +111,7 @@ pub(super) struct Peer {
     pub(super) owed: u8,
     /// When we asked it last because its belief and ours differ.
     pub(super) asked_back_at: Option<Time>,
-    /// Records it told us that nobody answered at, less those that proved good.
+    /// Records it told us that nobody answered at, less those that proved good and one each round of beliefs.
     pub(super) false_hints: u8,
     pub(super) allowance: Bucket,
     pub(super) pace: Bucket,
@@ -133,6 +141,19 @@ impl Peer {
             allowance: Bucket::full(now, ALLOWANCE_BURST, ALLOWANCE_PER_SECOND),
             pace: Bucket::full(now, PACE_BURST, PACE_PER_SECOND),
         }
+    }
+
+    /// When something is to be repeated, given up or ended next.
+    pub(super) fn patience_ends(&self) -> Time {
+        let question = self.question.map(|question| question.due);
+        let hello = self.greeted.is_none().then(|| (self.hello_sent_at + HELLO_AGAIN_MS).min(self.since + HELLO_MS));
+        let visit = (self.visit && self.greeted.is_some()).then(|| self.used_at + VISIT_MS);
+        [hello, question.or(visit)].into_iter().flatten().min().unwrap_or(never())
+    }
+
+    /// A visit that is of no use any more.
+    pub(super) fn is_over(&self, now: Time) -> bool {
+        self.visit && self.greeted.is_some() && self.question.is_none() && self.used_at + VISIT_MS <= now
     }
 
     /// Its position, once it said `Hello`.

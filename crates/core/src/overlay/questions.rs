@@ -48,23 +48,17 @@ impl Overlay {
         true
     }
 
-    /// Asks again what was not answered in time; gives the peer up at last. Returns when to look again.
-    pub(super) fn repeat_question(&mut self, now: Time, key: LinkKey, out: &mut OverlayOut) -> Option<Time> {
-        let peer = self.peers.get_mut(&key)?;
-        let question = peer.question.as_mut()?;
-        if question.due > now {
-            return Some(question.due);
-        }
+    /// Asks again what was not answered in time; gives the peer up at last.
+    pub(super) fn repeat_question(&mut self, now: Time, key: LinkKey, out: &mut OverlayOut) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(question) = peer.question.as_mut().filter(|question| question.due <= now) else { return };
         if question.repeats >= REPEATS_MAX {
-            self.fault(now, key, Fault::Silent, out);
-            return None;
+            return self.fault(now, key, Fault::Silent, out);
         }
         question.repeats += 1;
         question.due = now + ANSWER_MS;
         peer.owed = (peer.owed + 1).min(OWED_MAX);
-        let (asked, due) = (question.asked, question.due);
-        out.wish(OverlayWish::Send(key, Frame::GetPeers(asked)));
-        Some(due)
+        out.wish(OverlayWish::Send(key, Frame::GetPeers(question.asked)));
     }
 
     /// Answers with the connected relays closest to the target; guests are nobody's business.
@@ -82,22 +76,17 @@ impl Overlay {
         }
     }
 
-    /// The connected relays closest to `target`, at most `limit`, closest first.
+    /// The connected relays closest to `target`, at most `limit`, closest first. Relays that nobody can dial are of no
+    /// use to whoever asks, and are left out.
     pub(super) fn closest(&self, target: &Address, limit: usize, except: Option<&Address>) -> Vec<LinkKey> {
-        let mut relays: Vec<([u8; 32], LinkKey)> = self
-            .relays
-            .iter()
-            .filter(|(address, key)| {
-                Some(*address) != except && self.record_of(key).is_some_and(|record| !record.locators.is_empty())
-            })
-            .map(|(address, key)| (address.distance(target), *key))
-            .collect();
-        if relays.len() > limit && limit > 0 {
-            relays.select_nth_unstable(limit - 1);
-            relays.truncate(limit);
+        let is_dialable = |key: &LinkKey| self.record_of(key).is_some_and(|record| !record.locators.is_empty());
+        let all = || self.relays.iter().filter(|(address, _)| Some(*address) != except);
+        let chosen = closest_of(target, limit, all());
+        // Nearly every relay can be dialled, so looking only at the chosen saves most of the look-ups.
+        if chosen.iter().all(is_dialable) {
+            return chosen;
         }
-        relays.sort_unstable();
-        relays.into_iter().map(|(_, key)| key).collect()
+        closest_of(target, limit, all().filter(|(_, key)| is_dialable(key)))
     }
 
     pub(super) fn on_answer(&mut self, now: Time, from: LinkKey, answer: Peers, out: &mut OverlayOut) {
@@ -145,6 +134,27 @@ impl Overlay {
             Purpose::Estimate(lookup) => self.on_lookup_answer(now, lookup, from, heard.records, out),
         }
     }
+}
+
+/// Compares the first 128 bits of the distances, as numbers: no two relays of an honest network agree in them.
+fn closest_of<'a>(
+    target: &Address,
+    limit: usize,
+    relays: impl Iterator<Item = (&'a Address, &'a LinkKey)>,
+) -> Vec<LinkKey> {
+    let first = |address: &Address| {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&address.0[..16]);
+        u128::from_be_bytes(bytes)
+    };
+    let target = first(target);
+    let mut relays: Vec<(u128, LinkKey)> = relays.map(|(address, key)| (first(address) ^ target, *key)).collect();
+    if (1..relays.len()).contains(&limit) {
+        relays.select_nth_unstable(limit - 1);
+        relays.truncate(limit);
+    }
+    relays.sort_unstable();
+    relays.into_iter().map(|(_, key)| key).collect()
 }
 
 struct Heard {

@@ -6,18 +6,16 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use mainframe_base::{Address, LinkKey, Proximity, Role, Time};
+use mainframe_base::{Address, Fault, LinkKey, Proximity, Role, Time};
 
 use super::Overlay;
 use super::book::{slot_address, slot_length, suffix_of};
-use super::greeting::{HELLO_AGAIN_MS, HELLO_MS};
-use super::peer::{Purpose, Question};
+use super::peer::{HELLO_AGAIN_MS, HELLO_MS, Peer, Purpose, Question};
 use super::ports::{Goodbye, OverlayFact, OverlayOut};
 use super::pruning::Subnet;
 use super::timers::never;
 use crate::crypto::NodeRecord;
 use crate::wire::PEERS_MAX;
-use mainframe_base::Fault;
 
 /// Records asked for to fill one suffix: one to dial and three spares.
 const SLOT_RECORDS: u8 = 4;
@@ -29,8 +27,6 @@ const SURVEY_MS: u64 = 3_000;
 const SURVEYED_MAX: usize = 16;
 /// Relays asked in a survey even if they are not in the neighbourhood: those of a newcomer.
 const SURVEYED_MIN: usize = 3;
-/// How long a visit lasts after it was last of use, in milliseconds (guess).
-const VISIT_MS: u64 = 4_000;
 /// Relays a suffix question may go to, the closest to the suffix first.
 const SLOT_ASKED_MAX: usize = 3;
 
@@ -44,8 +40,8 @@ pub(super) struct Slot {
 /// One suffix of a bin as it is now.
 #[derive(Clone, Copy, Default)]
 struct SlotView {
-    connected: usize,
-    dialling: usize,
+    /// Relays connected or being dialled.
+    standing: usize,
     candidate: Option<Address>,
 }
 
@@ -63,7 +59,7 @@ impl Overlay {
             self.tend_guest(now, out);
         } else {
             self.fill_neighbourhood(now, out);
-            self.fill_bins(now, out);
+            self.all_slots_asked = self.fill_bins(now, out);
             self.ask_survey(now, out);
         }
         self.announce_joined(now, out);
@@ -105,52 +101,64 @@ impl Overlay {
         }
     }
 
-    fn fill_bins(&mut self, now: Time, out: &mut OverlayOut) {
+    /// Says whether every empty suffix was asked about at least once.
+    fn fill_bins(&mut self, now: Time, out: &mut OverlayOut) -> bool {
         let dialling: Vec<Address> = self.dials.addresses().collect();
+        let mut all_asked = true;
         for bin in 0..self.goal {
-            self.fill_bin(now, bin, &dialling, out);
+            all_asked &= self.fill_bin(now, bin, &dialling, out);
         }
+        all_asked
     }
 
     /// Looks for one relay in each suffix of the bin, then for as many as a bin should have.
-    fn fill_bin(&mut self, now: Time, bin: Proximity, dialling: &[Address], out: &mut OverlayOut) {
-        let views = self.view_bin(now, bin, dialling);
-        let mut standing: usize = views.iter().map(|view| view.connected + view.dialling).sum();
-        let mut searching = false;
+    fn fill_bin(&mut self, now: Time, bin: Proximity, dialling: &[Address], out: &mut OverlayOut) -> bool {
+        let mut views = self.view_bin(bin, dialling);
+        let mut standing: usize = views.iter().map(|view| view.standing).sum();
+        if standing >= self.config.bin_size && views.iter().all(|view| view.standing > 0) {
+            return true;
+        }
+        self.find_candidates(now, bin, &mut views);
+        let (mut asked, mut searching) = (true, false);
         for (suffix, view) in (0_u8..).zip(&views) {
-            if view.connected + view.dialling > 0 {
+            if view.standing > 0 {
                 self.slots.remove(&(bin, suffix));
-                continue;
-            }
-            match view.candidate {
-                Some(address) => standing += usize::from(self.dial_known(now, &address, false, out)),
-                None => searching |= self.ask_for_slot(now, bin, suffix, out),
+            } else if let Some(address) = view.candidate {
+                standing += usize::from(self.dial_known(now, &address, false, out));
+            } else {
+                let tries = self.ask_for_slot(now, bin, suffix, out);
+                asked &= tries > 0;
+                searching |= tries <= 1;
             }
         }
         if !searching && standing < self.config.bin_size {
             self.top_up_bin(now, bin, self.config.bin_size - standing, out);
         }
+        asked
     }
 
-    fn view_bin(&self, now: Time, bin: Proximity, dialling: &[Address]) -> Vec<SlotView> {
-        let bits = self.config.suffix_bits();
-        let in_bin = |address: &&Address| self.me.address().proximity(address) == bin;
+    fn view_bin(&self, bin: Proximity, dialling: &[Address]) -> Vec<SlotView> {
+        let (me, bits) = (self.me.address(), self.config.suffix_bits());
         let mut views = vec![SlotView::default(); 1 << bits];
-        for address in dialling.iter().filter(in_bin) {
-            views[usize::from(suffix_of(address, bin, bits))].dialling += 1;
+        let connected = self.neighbours.bin(bin).iter().map(|relay| &relay.address);
+        for address in dialling.iter().filter(|address| me.proximity(address) == bin).chain(connected) {
+            views[usize::from(suffix_of(address, bin, bits))].standing += 1;
         }
+        views
+    }
+
+    /// The most promising relay to dial in each suffix.
+    fn find_candidates(&self, now: Time, bin: Proximity, views: &mut [SlotView]) {
         let full = self.full_subnets(bin);
         let mut best = vec![None; views.len()];
         for (address, known) in self.book.bin(bin) {
-            let slot = usize::from(suffix_of(address, bin, bits));
-            views[slot].connected += usize::from(known.connected);
+            let slot = usize::from(suffix_of(address, bin, self.config.suffix_bits()));
             let allowed = known.may_be_dialled(now) && !full.contains(&Subnet::of_record(&known.record));
             if allowed && best[slot].is_none_or(|best| known.promise() < best) {
                 best[slot] = Some(known.promise());
                 views[slot].candidate = Some(*address);
             }
         }
-        views
     }
 
     /// Nobody is missing in any suffix that anyone is known of; more of the others will do.
@@ -170,27 +178,27 @@ impl Overlay {
         }
     }
 
-    /// Asks about an address of an empty suffix. Says whether the question is open or still to be asked.
-    fn ask_for_slot(&mut self, now: Time, bin: Proximity, suffix: u8, out: &mut OverlayOut) -> bool {
-        let slot = *self.slots.entry((bin, suffix)).or_insert(Slot { ask_at: now, tries: 0 });
+    /// Asks about an address of an empty suffix, if it is time to. Says how often that was done by now.
+    fn ask_for_slot(&mut self, now: Time, bin: Proximity, suffix: u8, out: &mut OverlayOut) -> usize {
+        let slot = self.slots.get(&(bin, suffix)).copied().unwrap_or(Slot { ask_at: now, tries: 0 });
         if slot.ask_at > now {
             self.timers.tend_by(slot.ask_at);
-            return slot.tries <= 1;
+            return slot.tries;
         }
         let target = self.random_address_in(bin, suffix);
         let someone = self
             .closest(&target, SLOT_ASKED_MAX, None)
             .into_iter()
             .any(|key| self.ask(now, key, target, SLOT_RECORDS, Purpose::Slot, out));
-        if someone {
-            let ask_at = now + SLOT_WAITS_MS[slot.tries.min(SLOT_WAITS_MS.len() - 1)];
-            self.slots.insert((bin, suffix), Slot { ask_at, tries: slot.tries + 1 });
-            self.timers.tend_by(ask_at);
-        } else {
+        if !someone {
             // All of them are busy with questions of ours; their answers bring us back here, or this does.
             self.timers.tend_by(now + 1_000);
+            return slot.tries;
         }
-        true
+        let ask_at = now + SLOT_WAITS_MS[slot.tries.min(SLOT_WAITS_MS.len() - 1)];
+        self.slots.insert((bin, suffix), Slot { ask_at, tries: slot.tries + 1 });
+        self.timers.tend_by(ask_at);
+        slot.tries + 1
     }
 
     /// Random within the suffix, so that everyone finds someone else there.
@@ -282,20 +290,25 @@ impl Overlay {
         }
     }
 
+    /// We have joined when those near us told who else is near, all of them were tried, and every suffix was looked
+    /// for once. Further relays of far bins may still be coming.
     fn announce_joined(&mut self, now: Time, out: &mut OverlayOut) {
-        if self.joined || self.is_lonely() {
+        let surveyed = self.survey > 0 || self.me.role_is(Role::Guest);
+        if self.joined || self.is_lonely() || !surveyed {
             return;
         }
-        let searching = self.peers.values().any(|peer| {
-            peer.question.is_some_and(|question| matches!(question.purpose, Purpose::Survey | Purpose::Slot))
+        let me = self.me.address();
+        let asking = self.peers.values().any(|peer| {
+            let question = peer.question.filter(|question| question.repeats == 0);
+            question.is_some_and(|question| question.purpose == Purpose::Survey)
         });
-        let dialling = self.dials.addresses().next().is_some();
-        let asking = self.slots.values().any(|slot| slot.ask_at <= now);
-        let greeting = self.peers.values().any(|peer| peer.greeted.is_none());
-        let surveyed = self.survey > 0 || self.me.role_is(Role::Guest);
-        if surveyed && !searching && !dialling && !asking && !greeting {
+        let dialling = self.dials.addresses().any(|address| me.proximity(&address) >= self.goal);
+        let unasked = !self.all_slots_asked && self.me.role_is(Role::Relay);
+        if !asking && !dialling && !unasked {
             self.joined = true;
             out.fact(OverlayFact::Joined(self.neighbours.depth()));
+        } else {
+            self.timers.tend_by(now + 1_000);
         }
     }
 
@@ -304,44 +317,35 @@ impl Overlay {
         if now < self.timers.patience {
             return;
         }
-        let mut next = self.give_up_overdue_dials(now, out);
-        let keys: Vec<LinkKey> = self.peers.keys().copied().collect();
-        for key in keys {
-            let dues = [
-                self.wait_for_hello(now, key, out),
-                self.repeat_question(now, key, out),
-                self.end_visit(now, key, out),
-            ];
-            next = dues.into_iter().flatten().chain(next).min();
+        self.timers.patience = never();
+        self.give_up_overdue_dials(now, out);
+        let overdue: Vec<LinkKey> =
+            self.peers.values().filter(|peer| peer.patience_ends() <= now).map(|peer| peer.key).collect();
+        for key in overdue {
+            self.wait_for_hello(now, key, out);
+            self.repeat_question(now, key, out);
+            self.end_visit(now, key, out);
         }
-        self.timers.patience = next.unwrap_or(never());
+        let next = self.peers.values().map(Peer::patience_ends).min().unwrap_or(never());
+        self.timers.patience_by(next.min(self.dials.first_due()));
     }
 
-    fn wait_for_hello(&mut self, now: Time, key: LinkKey, out: &mut OverlayOut) -> Option<Time> {
-        let peer = self.peers.get(&key).filter(|peer| peer.greeted.is_none())?;
-        let end = peer.since + HELLO_MS;
-        if now >= end {
+    fn wait_for_hello(&mut self, now: Time, key: LinkKey, out: &mut OverlayOut) {
+        let Some(peer) = self.peers.get(&key).filter(|peer| peer.greeted.is_none()) else { return };
+        if now >= peer.since + HELLO_MS {
             self.fault(now, key, Fault::Silent, out);
-            return None;
-        }
-        if now >= peer.hello_sent_at + HELLO_AGAIN_MS {
+        } else if now >= peer.hello_sent_at + HELLO_AGAIN_MS {
             self.send_hello(now, key, out);
         }
-        Some(end.min(now + HELLO_AGAIN_MS))
     }
 
-    fn end_visit(&mut self, now: Time, key: LinkKey, out: &mut OverlayOut) -> Option<Time> {
-        let peer = self.peers.get(&key).filter(|peer| peer.visit && peer.greeted.is_some())?;
-        let end = peer.used_at + VISIT_MS;
-        if now < end || peer.question.is_some() {
-            return Some(end.max(now + 1_000));
-        }
+    fn end_visit(&mut self, now: Time, key: LinkKey, out: &mut OverlayOut) {
+        let Some(peer) = self.peers.get(&key).filter(|peer| peer.is_over(now)) else { return };
         if peer.is_relay() && peer.address().is_some_and(|address| self.is_wanted(&address)) {
             self.enter_table(now, key, out);
         } else {
             self.hang_up(now, key, Goodbye::Pruned, out);
         }
-        None
     }
 
     pub(super) fn random_address(&mut self) -> Address {

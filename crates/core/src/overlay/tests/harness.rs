@@ -34,6 +34,7 @@ pub(crate) struct Node {
     pub(crate) alive: bool,
     pub(crate) cache: BTreeMap<Address, Arc<NodeRecord>>,
     pub(crate) estimates: Vec<Estimate>,
+    pub(crate) started_at: Time,
     pub(crate) joined_at: Option<Time>,
     pub(crate) wakes: u64,
     wake_at: Time,
@@ -114,6 +115,7 @@ impl Net {
             alive: true,
             cache: BTreeMap::new(),
             estimates: Vec::new(),
+            started_at: self.now,
             joined_at: None,
             wakes: 0,
             wake_at: Time(u64::MAX),
@@ -175,12 +177,6 @@ impl Net {
         self.now = end;
     }
 
-    /// A frame nobody's overlay sent, as a liar would.
-    pub(crate) fn inject(&mut self, from: usize, to: usize, frame: Frame) {
-        let key = self.nodes[from].key;
-        self.act(to, |overlay, now, out| overlay.on_frame(now, key, frame, out));
-    }
-
     pub(crate) fn alive(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| node.alive)
     }
@@ -227,6 +223,12 @@ impl Net {
 
     pub(crate) fn relays(&self) -> impl Iterator<Item = &Node> {
         self.alive().filter(|node| node.overlay.record().role == Role::Relay)
+    }
+
+    /// Mean and greatest time from start to joining, in milliseconds.
+    pub(crate) fn joining_ms(&self) -> (u64, u64) {
+        let spans = || self.nodes.iter().skip(1).filter_map(|node| Some(node.joined_at?.since_ms(node.started_at)));
+        (spans().sum::<u64>() / (spans().count() as u64).max(1), spans().max().unwrap_or(0))
     }
 
     pub(crate) fn mean_degree(&self) -> f64 {
@@ -339,7 +341,7 @@ impl Net {
             Frame::GetPeers(_) => 1,
             Frame::Peers(_) => 2,
             Frame::Neighbourhood(_) => 3,
-            _ => return,
+            Frame::Cell(_) | Frame::Custody(_) | Frame::Digest(_) | Frame::Pull(_) | Frame::Recent(_) => return,
         };
         self.frames_by_kind[kind] += 1;
     }
