@@ -1,1 +1,37 @@
 //! The shell around the core: drivers, store, configuration, keys, local API.
+//!
+//! ```text
+//! config  password                     what the node was told
+//! key_file  keyring  files             what it keeps secret
+//! store                                what it keeps
+//! relay_loop  endpoint_loop  halves    the core's two halves, a thread each
+//! mailbox                              from the relay half to the endpoint half
+//! desk                                 questions, answers and news between halves and interfaces
+//! people  tokens  api                  whose messages are opened; who may ask; how
+//! node                                 all of it, started and stopped in order
+//! ```
+
+mod api;
+mod clock;
+mod config;
+mod desk;
+mod endpoint_loop;
+mod error;
+mod files;
+mod halves;
+mod key_file;
+mod keyring;
+mod mailbox;
+mod node;
+mod password;
+mod people;
+mod random;
+mod relay_loop;
+mod store;
+mod tokens;
+
+pub use api::openapi;
+pub use config::{CONFIG_KEYS, Config, ConfigKey, KeyDerivation, LogFormat, Profile, Sources};
+pub use error::{ErrorKind, NodeError};
+pub use node::{Node, RunningNode};
+pub use password::Password;

@@ -1,1 +1,46 @@
-//! The types of the local API and the Rust client for it.
+//! The local API's types, and a Rust client for it.
+//!
+//! A node serves `REST /api/v1` on loopback; its OpenAPI description is made from the types of this crate. Every
+//! request carries a bearer token that belongs to a *principal* and has *scopes*: one node may serve several people
+//! or programs, and none of them sees another's messages.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), mainframe_sdk::Error> {
+//! use mainframe_sdk::{Body, Client, SendRequest};
+//!
+//! let client = Client::from_data_dir("/var/lib/mainframe")?;
+//! let bob = client.add_person(&mainframe_sdk::AddPerson::named("bob")).await?;
+//! let sent = client.send(&SendRequest::to(&bob.address, Body::text("hello"))).await?;
+//! println!("{} travels through {}", sent.id, sent.region);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Binary values are lower-case hexadecimal text; moments are milliseconds since the Unix epoch; regions are written
+//! `*`, binary digits up to 16 bits, or `hex/bits` (see [`mainframe_base::Prefix`]).
+
+mod client;
+mod configuration;
+mod endpoint_file;
+mod error;
+mod event;
+mod message;
+mod people;
+mod sending;
+mod server_sent;
+mod status;
+mod token;
+
+pub use client::Client;
+pub use configuration::{ConfigValue, Configuration};
+pub use endpoint_file::{ENDPOINT_FILE, EndpointFile};
+pub use error::{ApiError, Error, ErrorCode};
+pub use event::{Event, PacketOutcome, TraceStep};
+pub use message::{Body, Inbox, Message, Reader};
+pub use people::{AddPerson, AddTopic, Person, Persons, Topic, Topics};
+pub use sending::{BATCH_MAX, BatchResult, Hold, Quote, SendBatch, SendBatchResults, SendRequest, Sent};
+pub use server_sent::EventStream;
+pub use status::{
+    ConnectRequest, EndpointStatus, EstimateRequest, Peer, Peers, RelayStatus, Role, SizeEstimate, Status,
+};
+pub use token::{CreateToken, CreatedToken, Scope, TokenView, Tokens};

@@ -1,0 +1,107 @@
+//! The core's values in the API's words.
+
+use mainframe_base::{Fault, Role};
+use mainframe_core::switchboard::{
+    EndpointStatus, Message, OpenedBy, Outcome, PeerView, RelayStatus, SizeEstimate, Step,
+};
+use mainframe_sdk as sdk;
+
+use super::failure::code_of;
+
+pub(super) fn role(role: Role) -> sdk::Role {
+    match role {
+        Role::Relay => sdk::Role::Relay,
+        Role::Guest => sdk::Role::Guest,
+    }
+}
+
+pub(super) fn relay_status(status: RelayStatus) -> sdk::RelayStatus {
+    sdk::RelayStatus {
+        network: status.network.0,
+        role: role(status.role),
+        overlay: status.overlay.to_string(),
+        link_key: status.link_key.to_string(),
+        joined: status.joined,
+        depth: status.depth,
+        peers: status.peers as u64,
+        neighbourhood: status.neighbourhood as u64,
+        known: status.known as u64,
+        estimate: status.estimate.map(estimate),
+        pending_bytes: status.pending_bytes as u64,
+        pending_bytes_max: status.pending_bytes_max as u64,
+        counters: status.counters.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+        faults: status.faults.into_iter().map(|(fault, count)| (fault_name(fault), count)).collect(),
+    }
+}
+
+pub(super) fn endpoint_status(status: EndpointStatus, overflowed: u64) -> sdk::EndpointStatus {
+    sdk::EndpointStatus {
+        persons: status.persons as u64,
+        topics: status.topics as u64,
+        scanned: status.scanned,
+        opened: status.opened,
+        waiting: status.waiting as u64,
+        recent_bytes: status.recent_bytes as u64,
+        overflowed,
+    }
+}
+
+pub(super) fn estimate(estimate: SizeEstimate) -> sdk::SizeEstimate {
+    sdk::SizeEstimate { nodes: estimate.nodes, lookups: estimate.lookups, at_ms: estimate.at.0 }
+}
+
+pub(super) fn peer(peer: PeerView) -> sdk::Peer {
+    sdk::Peer {
+        link_key: peer.key.to_string(),
+        overlay: peer.overlay.to_string(),
+        role: role(peer.role),
+        proximity: peer.proximity,
+        outbound: peer.outbound,
+        since_ms: peer.since.0,
+        custody_ms: peer.custody_ms,
+        faults: peer.faults,
+    }
+}
+
+/// A fault by its name in words joined by `_`: `WrongReserve` is `wrong_reserve`.
+pub(super) fn fault_name(fault: Fault) -> String {
+    format!("{fault:?}").chars().fold(String::new(), |mut name, letter| {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+        name
+    })
+}
+
+pub(super) fn message(message: Message, name: Option<String>) -> sdk::Message {
+    sdk::Message {
+        sequence: message.sequence,
+        id: message.id.to_string(),
+        reader: match message.opened_by {
+            OpenedBy::Person(key) => sdk::Reader::Person { key: key.to_string(), name },
+            OpenedBy::Topic(fingerprint) => sdk::Reader::Topic { fingerprint: hex::encode(fingerprint), name },
+        },
+        at_ms: message.at.0,
+        body: sdk::Body::from_bytes(message.body),
+    }
+}
+
+pub(super) fn outcome(outcome: Outcome) -> sdk::PacketOutcome {
+    match outcome {
+        Outcome::HandedOver => sdk::PacketOutcome::HandedOver,
+        Outcome::Failed(refusal) => sdk::PacketOutcome::Failed(code_of(refusal)),
+    }
+}
+
+pub(super) fn step(step: Step) -> sdk::TraceStep {
+    match step {
+        Step::Originated => sdk::TraceStep::Originated,
+        Step::Routed => sdk::TraceStep::Routed,
+        Step::RoutedStandby => sdk::TraceStep::RoutedStandby,
+        Step::Delegated(luminosity) => sdk::TraceStep::Delegated(luminosity.bits()),
+        Step::Neighbourhood => sdk::TraceStep::Neighbourhood,
+        Step::Pulled => sdk::TraceStep::Pulled,
+        Step::Arrived => sdk::TraceStep::Arrived,
+    }
+}

@@ -1,0 +1,208 @@
+//! The people and topics of this node: their keys in the key file, their owners in memory.
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use mainframe_base::{Address, Luminosity, Prefix, TopicKey};
+use mainframe_core::crypto::{PersonAddress, PersonKeys, parse_topic_key, reveal_topic_key};
+use mainframe_core::switchboard::{EndpointCommand, EndpointReply, OpenedBy};
+use mainframe_sdk::{Person, Topic};
+
+use crate::api::Failure;
+use crate::desk::{Answer, Desk};
+use crate::key_file::KeyFile;
+use crate::keyring::{Keyring, PersonEntry, TopicEntry};
+use crate::random;
+
+/// Characters of a name.
+const NAME_MAX: usize = 64;
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Shared by the interfaces.
+pub(crate) struct People {
+    overlay: Address,
+    desk: Arc<Desk>,
+    file: KeyFile,
+    keyring: RwLock<Keyring>,
+    /// One change at a time: file first, then memory, then the endpoint half.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl People {
+    pub(crate) fn new(overlay: Address, desk: Arc<Desk>, file: KeyFile, keyring: Keyring) -> People {
+        People { overlay, desk, file, keyring: RwLock::new(keyring), changing: tokio::sync::Mutex::new(()) }
+    }
+
+    /// What the endpoint half is told before anything else.
+    pub(crate) fn commands(keyring: &Keyring) -> Vec<EndpointCommand> {
+        let persons = keyring.persons.iter().map(|entry| EndpointCommand::AddPerson(entry.keys()));
+        let topics = keyring.topics.iter().map(|entry| EndpointCommand::AddTopic(entry.key.clone()));
+        persons.chain(topics).collect()
+    }
+
+    /// The people of a principal, or everyone's.
+    pub(crate) fn persons(&self, principal: Option<&str>, luminosity: Luminosity) -> Vec<Person> {
+        let keyring = self.read();
+        let mine = keyring.persons.iter().filter(|entry| principal.is_none_or(|name| name == entry.principal));
+        let mut persons: Vec<Person> = mine.map(|entry| self.person(entry, luminosity)).collect();
+        persons.sort_by(|a, b| a.name.cmp(&b.name));
+        persons
+    }
+
+    /// The topics of a principal, or everyone's.
+    pub(crate) fn topics(&self, principal: Option<&str>) -> Vec<Topic> {
+        let keyring = self.read();
+        let mine = keyring.topics.iter().filter(|entry| principal.is_none_or(|name| name == entry.principal));
+        let mut topics: Vec<Topic> = mine.map(|entry| topic(entry, None)).collect();
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        topics
+    }
+
+    /// What a key is called by a principal, or by anyone; nothing if it is none of theirs.
+    pub(crate) fn name_of(&self, opened_by: &OpenedBy, principal: Option<&str>) -> Option<String> {
+        let keyring = self.read();
+        let mine = |owner: &str| principal.is_none_or(|name| name == owner);
+        match opened_by {
+            OpenedBy::Person(key) => {
+                let mut mine = keyring.persons.iter().filter(|entry| mine(&entry.principal));
+                mine.find(|entry| entry.scan_key == *key).map(|entry| entry.name.clone())
+            }
+            OpenedBy::Topic(wanted) => {
+                let mut mine = keyring.topics.iter().filter(|entry| mine(&entry.principal));
+                mine.find(|entry| fingerprint(&entry.key) == *wanted).map(|entry| entry.name.clone())
+            }
+        }
+    }
+
+    /// Makes a person with a new key.
+    pub(crate) async fn add_person(
+        &self,
+        name: String,
+        principal: String,
+        luminosity: Luminosity,
+    ) -> Result<Person, Failure> {
+        check_name(&name)?;
+        let _alone = self.changing.lock().await;
+        let mut keyring = self.read().clone();
+        if keyring.persons.iter().any(|other| other.name == name && other.principal == principal) {
+            return Err(Failure::conflict(format!("a person named {name} is there already")));
+        }
+        let entry = PersonEntry::new(name, principal, &PersonKeys::generate(&mut random::generator()));
+        keyring.persons.push(entry.clone());
+        self.change(keyring, Some(EndpointCommand::AddPerson(entry.keys()))).await?;
+        Ok(self.person(&entry, luminosity))
+    }
+
+    /// Forgets a person and its key.
+    pub(crate) async fn remove_person(&self, key: &str, principal: Option<&str>) -> Result<(), Failure> {
+        let _alone = self.changing.lock().await;
+        let mut keyring = self.read().clone();
+        let found = keyring.persons.iter().position(|entry| {
+            entry.scan_key.to_string() == key && principal.is_none_or(|name| name == entry.principal)
+        });
+        let entry = keyring.persons.remove(found.ok_or_else(|| Failure::not_found("there is no such person"))?);
+        self.change(keyring, Some(EndpointCommand::RemovePerson(entry.scan_key))).await
+    }
+
+    /// Reads a topic, with the key others gave or a new one.
+    pub(crate) async fn add_topic(
+        &self,
+        name: String,
+        principal: String,
+        key: Option<String>,
+    ) -> Result<Topic, Failure> {
+        check_name(&name)?;
+        let key = match key {
+            Some(text) => parse_topic_key(&text).map_err(|error| Failure::bad_request("cannot read the key", error))?,
+            None => mainframe_core::crypto::generate_topic_key(&mut random::generator()),
+        };
+        let _alone = self.changing.lock().await;
+        let mut keyring = self.read().clone();
+        let mut mine = keyring.topics.iter().filter(|other| other.principal == principal);
+        if mine.any(|other| other.name == name || other.key == key) {
+            return Err(Failure::conflict(format!("a topic named {name}, or with that key, is there already")));
+        }
+        let is_first = keyring.topics.iter().all(|other| other.key != key);
+        let entry = TopicEntry { name, principal, key };
+        keyring.topics.push(entry.clone());
+        self.change(keyring, is_first.then(|| EndpointCommand::AddTopic(entry.key.clone()))).await?;
+        Ok(topic(&entry, Some(reveal_topic_key(&entry.key).to_string())))
+    }
+
+    /// Stops reading a topic and forgets its key.
+    pub(crate) async fn remove_topic(&self, wanted: &str, principal: Option<&str>) -> Result<(), Failure> {
+        let _alone = self.changing.lock().await;
+        let mut keyring = self.read().clone();
+        let found = keyring.topics.iter().position(|entry| {
+            hex::encode(fingerprint(&entry.key)) == wanted && principal.is_none_or(|name| name == entry.principal)
+        });
+        let entry = keyring.topics.remove(found.ok_or_else(|| Failure::not_found("there is no such topic"))?);
+        let was_last = keyring.topics.iter().all(|other| other.key != entry.key);
+        self.change(keyring, was_last.then(|| EndpointCommand::RemoveTopic(entry.key.clone()))).await
+    }
+
+    /// Writes the file, tells the endpoint half, and takes both back if it refuses.
+    async fn change(&self, keyring: Keyring, command: Option<EndpointCommand>) -> Result<(), Failure> {
+        self.write(&keyring)?;
+        let told = match command {
+            Some(command) => self.tell(command).await,
+            None => Ok(()),
+        };
+        match told {
+            Ok(()) => *self.keyring.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = keyring,
+            Err(_) => self.write(&self.read().clone())?,
+        }
+        told
+    }
+
+    async fn tell(&self, command: EndpointCommand) -> Result<(), Failure> {
+        match self.desk.ask_endpoint(command, None, PATIENCE).await {
+            Ok(Answer::Endpoint(EndpointReply::Refused(refusal))) => {
+                Err(Failure::refused("nothing was changed", refusal))
+            }
+            Ok(_) => Ok(()),
+            Err(none) => Err(Failure::no_answer("nothing was changed", none)),
+        }
+    }
+
+    fn write(&self, keyring: &Keyring) -> Result<(), Failure> {
+        self.file.write(&keyring.encode()).map_err(|error| Failure::of_store(&error))
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, Keyring> {
+        self.keyring.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn person(&self, entry: &PersonEntry, luminosity: Luminosity) -> Person {
+        let region = Prefix::of(&self.overlay, luminosity);
+        let scan_key = entry.scan_key;
+        Person {
+            name: entry.name.clone(),
+            key: scan_key.to_string(),
+            address: PersonAddress { scan_key, region }.to_string(),
+            principal: entry.principal.clone(),
+        }
+    }
+}
+
+/// The name by which the endpoint half speaks of a topic: the first 8 bytes of BLAKE3 of its key.
+fn fingerprint(key: &TopicKey) -> [u8; 8] {
+    *blake3::hash(&key.0).as_bytes().first_chunk().expect("a hash has 32 bytes")
+}
+
+fn topic(entry: &TopicEntry, key: Option<String>) -> Topic {
+    let fingerprint = hex::encode(fingerprint(&entry.key));
+    Topic { name: entry.name.clone(), fingerprint, key, principal: entry.principal.clone() }
+}
+
+/// Names are shown in lists and logs: no control characters, not empty, not endless.
+pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
+    let length = name.chars().count();
+    if length == 0 || length > NAME_MAX || name.chars().any(char::is_control) {
+        return Err(Failure::bad_request(
+            "cannot use the name",
+            format!("it must have 1 to {NAME_MAX} printable characters"),
+        ));
+    }
+    Ok(())
+}

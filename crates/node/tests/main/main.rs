@@ -1,0 +1,10 @@
+//! Real nodes on loopback, with real stores in temporary directories.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets no value has failed")]
+
+mod api;
+mod configuration;
+mod guide;
+mod network;
+mod starting;
+mod world;

@@ -1,0 +1,158 @@
+//! What a node says about itself and its neighbours.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// As what a node takes part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Routes, spreads and stands in other nodes' tables.
+    Relay,
+    /// Is served by relays of its choice.
+    Guest,
+}
+
+/// A summary of the node (`GET status`, scope `read`).
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// The process.
+    pub pid: u32,
+    /// How long it has run.
+    pub uptime_ms: u64,
+    /// Where it listens for other nodes, as multiaddrs with real ports.
+    pub locators: Vec<String>,
+    /// Whether the network is configured as a small one: small bins, no limit per subnet. Never so on the public
+    /// network.
+    pub small_network: bool,
+    /// Whether steps of packets are published; only on development networks.
+    pub trace: bool,
+    /// The half that routes. Its counters show only with scope `admin`: they tell how busy others on this node are.
+    pub relay: RelayStatus,
+    /// The half that holds people's keys; only with scope `admin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<EndpointStatus>,
+}
+
+/// A summary of the relay half.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RelayStatus {
+    /// The network's number.
+    pub network: u32,
+    /// As what the node takes part.
+    pub role: Role,
+    /// Its position, 64 hex digits.
+    pub overlay: String,
+    /// Its name on links, 64 hex digits.
+    pub link_key: String,
+    /// Whether it has neighbours and its table has settled.
+    pub joined: bool,
+    /// Where its neighbourhood begins, in bits.
+    pub depth: u16,
+    /// Connected peers of every role.
+    pub peers: u64,
+    /// Connected relays of the neighbourhood.
+    pub neighbourhood: u64,
+    /// Relays it knows of, connected or not.
+    pub known: u64,
+    /// The latest size estimate, if one was made.
+    pub estimate: Option<SizeEstimate>,
+    /// Bytes of cells waiting for the next hop's custody.
+    pub pending_bytes: u64,
+    /// The most `pending_bytes` ever was.
+    pub pending_bytes_max: u64,
+    /// Counts since the start, by name.
+    pub counters: BTreeMap<String, u64>,
+    /// Faults of peers since the start, by name.
+    pub faults: BTreeMap<String, u64>,
+}
+
+/// A summary of the endpoint half.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct EndpointStatus {
+    /// People it scans for.
+    pub persons: u64,
+    /// Topics it reads.
+    pub topics: u64,
+    /// Cells looked at since the start.
+    pub scanned: u64,
+    /// Cells opened since the start.
+    pub opened: u64,
+    /// Cells waiting to be looked at.
+    pub waiting: u64,
+    /// Bytes of recent foreign cells kept for keys that may come.
+    pub recent_bytes: u64,
+    /// Cells the relay half handed over that found the queue full; the oldest make room.
+    pub overflowed: u64,
+}
+
+/// A connected peer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Peer {
+    /// Its name on the link, 64 hex digits.
+    pub link_key: String,
+    /// Its position, 64 hex digits.
+    pub overlay: String,
+    /// As what it takes part.
+    pub role: Role,
+    /// Its bin: leading bits it shares with this node.
+    pub proximity: u16,
+    /// Whether this node dialled.
+    pub outbound: bool,
+    /// When the connection came up.
+    pub since_ms: u64,
+    /// Typical time until it takes custody, if measured.
+    pub custody_ms: Option<u32>,
+    /// Faults it committed.
+    pub faults: u32,
+}
+
+/// Every connected peer (`GET peers`, scope `admin`).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Peers {
+    /// This node's position.
+    pub overlay: String,
+    /// Where its neighbourhood begins, in bits.
+    pub depth: u16,
+    /// By bin.
+    pub peers: Vec<Peer>,
+}
+
+/// Nodes to dial now (`POST peers`, scope `admin`).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectRequest {
+    /// Multiaddrs such as `/ip4/192.0.2.7/tcp/4001`; 1 to 64.
+    pub locators: Vec<String>,
+}
+
+/// Asks for an estimate of the network's size (`POST estimate`, scope `read`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EstimateRequest {
+    /// Random look-ups to average over, 1 to 64.
+    #[schema(minimum = 1, maximum = 64)]
+    pub lookups: u8,
+}
+
+impl Default for EstimateRequest {
+    /// 16 look-ups of 20 records each average over 320 records: ±6 % (1/√320).
+    fn default() -> Self {
+        EstimateRequest { lookups: 16 }
+    }
+}
+
+/// How many relays the network has, by random look-ups.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct SizeEstimate {
+    /// The estimate.
+    pub nodes: u64,
+    /// Look-ups it averages over.
+    pub lookups: u8,
+    /// When it was made.
+    pub at_ms: u64,
+}
