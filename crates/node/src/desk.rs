@@ -194,7 +194,11 @@ impl Desk {
         let _ = self.news.send(Arc::new(news));
     }
 
-    fn question(&self, principal: Option<Arc<str>>) -> Result<(Question<'_>, oneshot::Receiver<Answer>), NoAnswer> {
+    /// Puts down a question of that number; its asker has yet to pass it on.
+    pub(crate) fn question(
+        &self,
+        principal: Option<Arc<str>>,
+    ) -> Result<(Question<'_>, oneshot::Receiver<Answer>), NoAnswer> {
         let id = CommandId(self.next.fetch_add(1, Ordering::Relaxed));
         let (answer, receiver) = oneshot::channel();
         if self.failure.borrow().is_some() {
@@ -210,9 +214,16 @@ impl Desk {
 }
 
 /// Takes the question back when its asker gives up.
-struct Question<'a> {
+pub(crate) struct Question<'a> {
     desk: &'a Desk,
     id: CommandId,
+}
+
+impl Question<'_> {
+    /// Its number.
+    pub(crate) fn id(&self) -> CommandId {
+        self.id
+    }
 }
 
 impl Drop for Question<'_> {

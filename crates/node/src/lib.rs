@@ -9,9 +9,11 @@
 //! desk                                 questions, answers and news between halves and interfaces
 //! people  tokens  api                  whose messages are opened; who may ask; how
 //! node                                 all of it, started and stopped in order
+//! bare                                 the relay half alone, for measurements
 //! ```
 
 mod api;
+mod bare;
 mod clock;
 mod config;
 mod desk;
@@ -31,6 +33,7 @@ mod store;
 mod tokens;
 
 pub use api::openapi;
+pub use bare::{BareRelay, Offer};
 pub use config::{CONFIG_KEYS, Config, ConfigKey, KeyDerivation, LogFormat, Profile, Sources};
 pub use error::{ErrorKind, NodeError};
 pub use node::{Node, RunningNode};

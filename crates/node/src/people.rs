@@ -3,9 +3,9 @@
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use mainframe_base::{Address, Luminosity, Prefix, TopicKey};
+use mainframe_base::{Address, Luminosity, Prefix};
 use mainframe_core::crypto::{PersonAddress, PersonKeys, parse_topic_key, reveal_topic_key};
-use mainframe_core::switchboard::{EndpointCommand, EndpointReply, OpenedBy};
+use mainframe_core::switchboard::{EndpointCommand, EndpointReply, OpenedBy, topic_fingerprint};
 use mainframe_sdk::{Person, Topic};
 
 use crate::api::Failure;
@@ -69,7 +69,7 @@ impl People {
             }
             OpenedBy::Topic(wanted) => {
                 let mut mine = keyring.topics.iter().filter(|entry| mine(&entry.principal));
-                mine.find(|entry| fingerprint(&entry.key) == *wanted).map(|entry| entry.name.clone())
+                mine.find(|entry| topic_fingerprint(&entry.key) == *wanted).map(|entry| entry.name.clone())
             }
         }
     }
@@ -134,7 +134,7 @@ impl People {
         let _alone = self.changing.lock().await;
         let mut keyring = self.read().clone();
         let found = keyring.topics.iter().position(|entry| {
-            hex::encode(fingerprint(&entry.key)) == wanted && principal.is_none_or(|name| name == entry.principal)
+            hex::encode(topic_fingerprint(&entry.key)) == wanted && principal.is_none_or(|name| name == entry.principal)
         });
         let entry = keyring.topics.remove(found.ok_or_else(|| Failure::not_found("there is no such topic"))?);
         let was_last = keyring.topics.iter().all(|other| other.key != entry.key);
@@ -185,13 +185,8 @@ impl People {
     }
 }
 
-/// The name by which the endpoint half speaks of a topic: the first 8 bytes of BLAKE3 of its key.
-fn fingerprint(key: &TopicKey) -> [u8; 8] {
-    *blake3::hash(&key.0).as_bytes().first_chunk().expect("a hash has 32 bytes")
-}
-
 fn topic(entry: &TopicEntry, key: Option<String>) -> Topic {
-    let fingerprint = hex::encode(fingerprint(&entry.key));
+    let fingerprint = hex::encode(topic_fingerprint(&entry.key));
     Topic { name: entry.name.clone(), fingerprint, key, principal: entry.principal.clone() }
 }
 

@@ -71,6 +71,11 @@ impl Dials {
         dial.map_or(Called::default(), |dial| Called { address: dial.address, visit: dial.visit })
     }
 
+    /// We dialled each other at the same moment, and the other's call stands: nobody will report on ours.
+    pub(super) fn crossed(&mut self, key: &LinkKey) {
+        self.0.remove(&Target::Relay(*key));
+    }
+
     /// When the first of them is to be given up.
     pub(super) fn first_due(&self) -> Time {
         self.0.values().map(|dial| dial.due).min().unwrap_or(never())

@@ -33,7 +33,12 @@ impl Overlay {
         if self.peers.contains_key(&key) {
             self.peer_down(now, key, out);
         }
-        let called = if outbound { self.dials.answered(&key, &remote) } else { Called::default() };
+        let called = if outbound {
+            self.dials.answered(&key, &remote)
+        } else {
+            self.dials.crossed(&key);
+            Called::default()
+        };
         if key == self.record().link_key {
             self.places.strike_out(&remote);
             return out.wish(OverlayWish::Hangup(key, Goodbye::Pruned));

@@ -1,0 +1,49 @@
+# What can be done here: `make help`. Needs Rust (rustup reads rust-toolchain.toml, if there is one), a C compiler and
+# Python 3.11; installs the C compiler itself where it may.
+#
+# One profile serves everything, so that nothing is built twice: tests, the simulator and `make up` share their
+# dependencies in target/debug.
+
+CARGO ?= cargo
+ONCE ?=
+export ONCE
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint licences needs
+
+help: ## this list
+	@echo "make TARGET, where TARGET is one of"
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+up: needs ## build, start 12 local nodes, send a dark message (ONCE=1: stop after it)
+	@echo "→ building mainframe (the first time takes a few minutes)"
+	$(CARGO) build --locked --bin mainframe
+	@$(CARGO) run --locked --quiet --bin mainframe -- devnet demo
+
+test: needs lint licences ## everything: format, lints, licences, all tests, the commands of the docs
+	@echo "→ testing"
+	$(CARGO) test --locked --workspace
+	@echo "→ all good"
+
+lint: needs ## format and lints, warnings are errors
+	@echo "→ checking the format"
+	$(CARGO) fmt --all --check
+	@echo "→ linting"
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+licences: needs ## every dependency under a permissive licence
+	@echo "→ checking licences"
+	@python3 scripts/licences.py
+
+# Rust links with the system's C compiler, and SQLite is compiled from source.
+needs:
+	@command -v $(CARGO) >/dev/null || { \
+	  echo "error: no cargo. Install Rust 1.95 or newer: https://rustup.rs"; exit 1; }
+	@command -v python3 >/dev/null || { echo "error: no python3. Install Python 3.11 or newer."; exit 1; }
+	@command -v cc >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "→ no C compiler: installing build-essential"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq build-essential; \
+	  else \
+	    echo "error: no C compiler. As root: apt-get install build-essential"; exit 1; \
+	  fi; }

@@ -1,0 +1,60 @@
+//! `bench`: what this machine can carry. Every figure comes from real processes and real sockets.
+//!
+//! | file | what |
+//! |---|---|
+//! | `forward` `overload` `soak` `burst` | the benchmarks |
+//! | `line_of_three` | A→B→C, the setting of the first two |
+//! | `process` | the measuring side of a process |
+//! | `part` | what is said between the two sides |
+//! | `relay_part` `counter` `plain_part` | the processes themselves |
+//! | `figures` | medians and percentiles |
+
+mod burst;
+mod counter;
+mod figures;
+mod forward;
+mod line_of_three;
+mod overload;
+mod part;
+mod plain_part;
+mod process;
+mod relay_part;
+mod soak;
+
+use std::time::Duration;
+
+use anyhow::Context;
+
+pub(crate) use figures::median;
+
+use crate::cli::{Bench, Global};
+use crate::output::Output;
+use part::Role;
+
+/// Runs one of the benchmarks.
+///
+/// # Errors
+/// As the benchmark says.
+pub(crate) async fn run(global: &Global, command: &Bench, output: &Output) -> anyhow::Result<()> {
+    match command {
+        Bench::Forward(wanted) => forward::run(wanted, output).await,
+        Bench::Overload(wanted) => overload::run(wanted, output).await,
+        Bench::Soak(wanted) => soak::run(wanted, output).await,
+        Bench::Burst(wanted) => burst::run(global, wanted, output).await,
+        Bench::Part(part) => {
+            play(serde_json::from_str(&part.description).context("this command is for benchmarks only")?).await
+        }
+    }
+}
+
+/// Is one of the processes.
+async fn play(role: Role) -> anyhow::Result<()> {
+    match role {
+        Role::Relay { listen, beside } => relay_part::run(listen, beside).await,
+        Role::PlainSink { carrier } => plain_part::sink(carrier).await,
+        Role::PlainRelay { carrier, next, write_bytes } => plain_part::relay(carrier, &next, write_bytes).await,
+        Role::PlainSender { next, write_bytes, milliseconds } => {
+            plain_part::sender(&next, write_bytes, Duration::from_millis(milliseconds)).await
+        }
+    }
+}
