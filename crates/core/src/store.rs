@@ -48,13 +48,14 @@ pub trait Tx {
     fn last(&self, table: Table) -> Option<Row>;
 }
 
-type Tables = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+type Key = (Table, Vec<u8>);
+type Tables = BTreeMap<Key, Vec<u8>>;
 
 /// A store in memory: the tables, and what the open transaction overwrote in them, oldest first.
 #[derive(Clone, Default, Debug)]
 pub struct MemoryStore {
     tables: Tables,
-    overwritten: Vec<((Table, Vec<u8>), Option<Vec<u8>>)>,
+    overwritten: Vec<(Key, Option<Vec<u8>>)>,
 }
 
 impl MemoryStore {

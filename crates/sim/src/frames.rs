@@ -43,11 +43,10 @@ pub fn cell_name(cell: &[u8]) -> CellName {
 
 /// What tells one frame from every other: all of a control frame, header and name of a cell frame.
 pub fn telling(frame: &[u8]) -> (&[u8], &[u8]) {
-    match kind(frame) {
-        Kind::Cell if frame.len() > 2 * FRAME_HEADER_LENGTH => {
-            (&frame[..FRAME_HEADER_LENGTH], &frame[frame.len() - size_of::<CellName>()..])
-        }
-        _ => (frame, &[]),
+    if kind(frame) == Kind::Cell && frame.len() > 2 * FRAME_HEADER_LENGTH {
+        (&frame[..FRAME_HEADER_LENGTH], &frame[frame.len() - size_of::<CellName>()..])
+    } else {
+        (frame, &[])
     }
 }
 

@@ -16,4 +16,5 @@ pub mod scenario;
 pub mod trace;
 pub mod traffic;
 pub mod truth;
+pub mod watch;
 pub mod world;

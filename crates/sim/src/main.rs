@@ -6,8 +6,11 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use mainframe_base::Luminosity;
+use mainframe_sim::moment::Moment;
+use mainframe_sim::node::NodeId;
 use mainframe_sim::progress::Progress;
 use mainframe_sim::scenario::{Options, Report, Scenario, run};
+use mainframe_sim::watch::Watch;
 
 /// A whole Mainframe network in one thread, from one seed.
 #[derive(Parser)]
@@ -50,6 +53,9 @@ struct RunArguments {
     /// Delay one frame by a millisecond at this virtual second: another trace hash shows that it is heard
     #[arg(long, value_name = "SECOND")]
     nudge: Option<u64>,
+    /// Read the traffic of two nodes aloud on standard error, from this virtual second on
+    #[arg(long, value_name = "NODE,NODE,SECOND", value_delimiter = ',')]
+    watch: Option<Vec<u32>>,
     /// Print JSON in one line
     #[arg(long)]
     json: bool,
@@ -111,8 +117,14 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         offline: arguments.offline,
         luminosity,
         nudge_s: arguments.nudge,
+        watch: watch(arguments),
         ..Options::new(scenario, arguments.nodes, arguments.seed)
     })
+}
+
+fn watch(arguments: &RunArguments) -> Option<Watch> {
+    let [one, other, from] = arguments.watch.as_deref()? else { return None };
+    Some(Watch { one: NodeId(*one), other: NodeId(*other), from: Moment::seconds(u64::from(*from)) })
 }
 
 fn text(report: &Report) -> String {

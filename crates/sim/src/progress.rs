@@ -44,6 +44,13 @@ impl Progress {
         }
     }
 
+    /// Says that something is wrong.
+    pub fn warn(&self, text: &str) {
+        if self.is_wanted {
+            eprintln!("warning: {text}");
+        }
+    }
+
     /// Real seconds since the start.
     pub fn wall_s(&self) -> f64 {
         self.started.elapsed().as_secs_f64()

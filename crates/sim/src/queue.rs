@@ -54,8 +54,7 @@ impl<E> Queue<E> {
         }
         let Reverse(key) = self.keys.pop()?;
         self.free.push(key.slot);
-        let event = self.slots[key.slot as usize].take().expect("a key in the heap has its event");
-        Some((key.at, event))
+        self.slots[key.slot as usize].take().map(|event| (key.at, event))
     }
 
     /// How many events wait.

@@ -21,6 +21,7 @@ use crate::node::{Connection, Machine, Node, NodeId};
 use crate::packets::{Note, Packets};
 use crate::queue::Queue;
 use crate::trace::Trace;
+use crate::watch::{Watch, done, told};
 
 /// The first of the nodes' network addresses: 16.0.0.1, the next is 16.0.1.1 and so on, each in a /24 of its own.
 const FIRST_IP: u32 = 0x1000_0001;
@@ -37,6 +38,22 @@ pub enum Stop {
     /// It falls silent, as when power or network fail: peers hear of it when their pings stay unanswered.
     Vanished,
 }
+
+/// A relay reported that a peer broke the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accusation {
+    /// When.
+    pub at: Moment,
+    /// Who says so.
+    pub by: NodeId,
+    /// Of whom.
+    pub of: NodeId,
+    /// What it is said to have done.
+    pub fault: Fault,
+}
+
+/// Accusations kept one by one; beyond them only the sums are.
+const ACCUSATIONS_MAX: usize = 1_000;
 
 /// Numbers kept while the world runs.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +72,8 @@ pub struct Counts {
     pub connections: u64,
     /// Faults that relays reported of peers.
     pub faults: BTreeMap<Fault, u64>,
+    /// The first of them.
+    pub accusations: Vec<Accusation>,
     /// Wake-ups that asked to be woken again in the same millisecond.
     pub restless: u64,
     /// What became of the packets that were accepted, by the word of the sender's relay half.
@@ -95,6 +114,7 @@ pub struct World<M> {
     replies: Vec<(NodeId, CommandId, RelayReply)>,
     outcomes: Vec<(PacketId, Outcome)>,
     effects: Vec<RelayEffect>,
+    watch: Option<Watch>,
 }
 
 impl<M> std::fmt::Debug for World<M> {
@@ -119,6 +139,7 @@ impl<M: Machine> World<M> {
             replies: Vec::new(),
             outcomes: Vec::new(),
             effects: Vec::new(),
+            watch: None,
         }
     }
 
@@ -302,6 +323,11 @@ impl<M: Machine> World<M> {
         }
     }
 
+    /// Reads the traffic of two nodes aloud on standard error.
+    pub fn watch(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
     /// Lets everything happen that is due by then, and sets the clock.
     pub fn run_until(&mut self, until: Moment) {
         while let Some((at, event)) = self.queue.pop(until) {
@@ -343,10 +369,16 @@ impl<M: Machine> World<M> {
 
     /// The driver's rule: handle, commit if something changed, let the effects out.
     fn handle(&mut self, id: NodeId, input: RelayInput) {
-        let node = &mut self.nodes[id.index()];
-        let Some(machine) = &mut node.machine else { return };
+        if !self.is_online(id) {
+            return;
+        }
         self.counts.inputs += 1;
         self.trace.input(self.now, id.0, &input);
+        let watched = self.watch.and_then(|watch| watch.counterpart(self.now, id));
+        let watched = watched.map(|peer| self.nodes[peer.index()].key);
+        self.read_aloud(id, watched.and_then(|peer| told(&input, &peer)));
+        let node = &mut self.nodes[id.index()];
+        let Some(machine) = &mut node.machine else { return };
         let mut effects = std::mem::take(&mut self.effects);
         machine.handle(self.now.time(), input, &mut node.store, &mut effects);
         if node.store.is_dirty() {
@@ -358,10 +390,17 @@ impl<M: Machine> World<M> {
         }
         for effect in effects.drain(..) {
             self.trace.effect(&effect);
+            self.read_aloud(id, watched.and_then(|peer| done(&effect, &peer)));
             self.perform(id, effect);
         }
         self.effects = effects;
         self.plan_wake(id);
+    }
+
+    fn read_aloud(&self, id: NodeId, text: Option<String>) {
+        if let Some(text) = text {
+            eprintln!("{} node {} {text}", self.now, id.0);
+        }
     }
 
     fn perform(&mut self, id: NodeId, effect: RelayEffect) {
@@ -371,13 +410,18 @@ impl<M: Machine> World<M> {
             RelayEffect::Hangup(peer, _) => self.hang_up(id, peer),
             RelayEffect::Cell(cell) => self.packets.on_handed(&cell, id.0, self.now),
             RelayEffect::Reply(command, reply) => self.replies.push((id, command, reply)),
-            RelayEffect::Publish(event) => self.note_event(event),
+            RelayEffect::Publish(event) => self.note_event(id, event),
         }
     }
 
-    fn note_event(&mut self, event: RelayEvent) {
+    fn note_event(&mut self, by: NodeId, event: RelayEvent) {
         match event {
-            RelayEvent::PeerFault(_, fault) => *self.counts.faults.entry(fault).or_default() += 1,
+            RelayEvent::PeerFault(of, fault) => {
+                *self.counts.faults.entry(fault).or_default() += 1;
+                if let Some(of) = self.find(&of).filter(|_| self.counts.accusations.len() < ACCUSATIONS_MAX) {
+                    self.counts.accusations.push(Accusation { at: self.now, by, of, fault });
+                }
+            }
             RelayEvent::Packet(id, outcome) => {
                 match outcome {
                     Outcome::HandedOver => self.counts.handed_over += 1,

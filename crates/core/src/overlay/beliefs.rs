@@ -24,6 +24,7 @@ impl Overlay {
         let is_round = now >= self.timers.round;
         if is_round {
             self.timers.round = now + jittered(self.config.belief_interval_ms, self.random());
+            self.timers.prune = now;
             self.timers.tend_soon(now);
             self.peers.values_mut().for_each(|peer| peer.false_hints = peer.false_hints.saturating_sub(1));
         }

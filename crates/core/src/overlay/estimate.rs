@@ -25,7 +25,7 @@ const VISITS_MAX: usize = 16;
 const SEEN_MAX: usize = 3 * PEERS_MAX;
 /// When a look-up ends with what it has, in milliseconds (guess).
 const LOOKUP_MS: u64 = 30_000;
-/// Tickets that can wait for one estimate; more are served with the next.
+/// Look-ups of one estimate.
 const LOOKUPS_MAX: u8 = 64;
 
 struct Seen {

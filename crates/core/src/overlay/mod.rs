@@ -299,6 +299,7 @@ impl Overlay {
         if neighbours != self.neighbours {
             self.neighbours = neighbours;
             self.timers.change(now, &mut self.rng);
+            self.timers.prune = now;
             out.fact(OverlayFact::NeighboursChanged);
         }
     }

@@ -8,6 +8,7 @@ use super::Overlay;
 use super::book::suffix_of;
 use super::peer::Peer;
 use super::ports::{Goodbye, OverlayOut};
+use super::timers::never;
 use crate::crypto::NodeRecord;
 
 /// How long a newcomer may stay in a full bin, in milliseconds: until it could tell us that we are its neighbour.
@@ -56,6 +57,10 @@ struct Member {
 impl Overlay {
     /// Lets go what is too much in the bins before the neighbourhood. The neighbourhood itself is never pruned.
     pub(super) fn prune(&mut self, now: Time, out: &mut OverlayOut) {
+        if now < self.timers.prune {
+            return;
+        }
+        self.timers.prune = never();
         if self.me.role_is(Role::Guest) {
             return self.prune_guest(now, out);
         }
@@ -106,6 +111,7 @@ impl Overlay {
             });
         }
         if let Some(end) = end_of_grace {
+            self.timers.prune = self.timers.prune.min(end);
             self.timers.tend_by(end);
         }
         members

@@ -12,7 +12,7 @@ use super::dialling::FALSE_HINTS_MAX;
 use super::peer::{Purpose, Question};
 use super::ports::{OverlayOut, OverlayWish};
 use crate::crypto::NodeRecord;
-use crate::wire::{Frame, GetPeers, Peers};
+use crate::wire::{Frame, GetPeers, PEERS_MAX, Peers};
 
 /// How long an answer may take, in milliseconds (guess: far above any round trip).
 const ANSWER_MS: u64 = 3_000;
@@ -65,7 +65,7 @@ impl Overlay {
     pub(super) fn on_question(&mut self, now: Time, from: LinkKey, question: GetPeers, out: &mut OverlayOut) {
         let Some(asker) = self.peers.get(&from).and_then(|peer| peer.address()) else { return };
         let records: Vec<NodeRecord> = self
-            .closest(&question.target, usize::from(question.limit), Some(&asker))
+            .closest(&question.target, usize::from(question.limit).clamp(1, PEERS_MAX), Some(&asker))
             .into_iter()
             .filter_map(|key| self.record_of(&key))
             .map(|record| (**record).clone())

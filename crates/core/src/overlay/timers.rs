@@ -16,6 +16,8 @@ const NEVER: Time = Time(u64::MAX);
 pub(super) struct Timers {
     /// Look for what is missing.
     pub(super) tend: Time,
+    /// Look for what is too much; happens while tending.
+    pub(super) prune: Time,
     /// Tell changes of the neighbourhood.
     pub(super) change: Time,
     /// Tell the neighbourhood, changed or not.
@@ -37,6 +39,7 @@ impl Timers {
         };
         Timers {
             tend: now,
+            prune: NEVER,
             change: NEVER,
             round: now + jittered(config.belief_interval_ms, random),
             feeler: now + jittered(config.feeler_interval_ms, random >> 16),

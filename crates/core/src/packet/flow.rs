@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use mainframe_base::{Fault, Time};
 
 use super::handover::HandoverId;
+use crate::neighbours::Neighbour;
 use crate::wire::{DigestEntry, Receipt};
 
 /// Bytes of cells a peer may have without a receipt: 512 T cells, 3.5 MB/s at 300 ms round trip (guess; the forward
@@ -53,6 +54,8 @@ pub(super) struct Flow {
     shunned_until: Time,
     control_tokens: u64,
     control_filled: Time,
+    /// Where it stands, if it is a relay; a relay need not stand in our table for us to stand in its.
+    pub(super) relay: Option<Neighbour>,
     /// Hand-overs that wait for room in the window.
     pub(super) waiting: VecDeque<HandoverId>,
     /// Receipts to be sent at the end of the step.
@@ -63,7 +66,7 @@ pub(super) struct Flow {
 
 impl Flow {
     /// A peer nothing is known of.
-    pub(super) fn new(now: Time) -> Flow {
+    pub(super) fn new(now: Time, relay: Option<Neighbour>) -> Flow {
         Flow {
             outstanding: BTreeMap::new(),
             outstanding_bytes: 0,
@@ -76,6 +79,7 @@ impl Flow {
             shunned_until: Time(0),
             control_tokens: CONTROL_TOKENS_MAX,
             control_filled: now,
+            relay,
             waiting: VecDeque::new(),
             receipts: Vec::new(),
             digests: Vec::new(),
@@ -175,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_window_holds_half_a_thousand_cells_and_a_receipt_frees_one() {
-        let mut flow = Flow::new(Time(0));
+        let mut flow = Flow::new(Time(0), None);
         let nonces: Vec<u32> = (0..WINDOW_BYTES_MAX / 2_048).map(|_| flow.sent(sent(0)).0).collect();
         assert!(!flow.has_room(2_048));
         assert!(flow.settle(nonces[0]).is_some());
@@ -185,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_peer_is_shunned_after_two_silences_until_it_takes_something_over() {
-        let mut flow = Flow::new(Time(0));
+        let mut flow = Flow::new(Time(0), None);
         flow.silent(Time(1_000));
         assert!(!flow.is_shunned(Time(1_000)));
         flow.silent(Time(1_000));
@@ -196,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_timeout_follows_the_measured_pace_within_its_bounds() {
-        let mut flow = Flow::new(Time(0));
+        let mut flow = Flow::new(Time(0), None);
         assert_eq!(flow.timeout_ms(), TIMEOUT_MS_INITIAL);
         for _ in 0..50 {
             flow.took_over(Time(1_200), sent(1_000));
@@ -210,7 +214,7 @@ mod tests {
 
     #[test]
     fn busy_halves_the_window_once_a_round_trip() {
-        let mut flow = Flow::new(Time(0));
+        let mut flow = Flow::new(Time(0), None);
         for _ in 0..9 {
             flow.busy(Time(5_000));
         }
@@ -219,7 +223,7 @@ mod tests {
 
     #[test]
     fn control_entries_beyond_the_rate_are_a_flood() {
-        let mut flow = Flow::new(Time(0));
+        let mut flow = Flow::new(Time(0), None);
         assert_eq!(flow.spend_control(Time(0), CONTROL_TOKENS_MAX as usize), Ok(()));
         assert_eq!(flow.spend_control(Time(0), 1), Err(Fault::Flood));
         assert_eq!(flow.spend_control(Time(1_000), CONTROL_TOKENS_PER_S as usize), Ok(()));

@@ -56,7 +56,7 @@ impl Packets {
         neighbours: &Neighbours,
         out: &mut PacketOut,
     ) {
-        let Some(sender) = self.admit(now, from, digests.len(), neighbours, out) else { return };
+        let Some(sender) = self.admit(now, from, digests.len(), out) else { return };
         self.counters.digests_received += digests.len() as u64;
         for digest in digests {
             self.heard_of(&digest.id);
@@ -78,7 +78,7 @@ impl Packets {
         neighbours: &Neighbours,
         out: &mut PacketOut,
     ) {
-        let Some(sender) = self.admit(now, from, pulls.len(), neighbours, out) else { return };
+        let Some(sender) = self.admit(now, from, pulls.len(), out) else { return };
         for pull in pulls {
             let Some(cell) = self.ring.get(&pull.id) else { continue };
             let granted = pull.responsibility.bits() > sender.proximity;
@@ -98,8 +98,8 @@ impl Packets {
     }
 
     /// A neighbour's sketch: tell it of settled packets it lacks, and show it ours if we showed none lately.
-    pub fn recent(&mut self, now: Time, from: LinkKey, recent: &Recent, neighbours: &Neighbours, out: &mut PacketOut) {
-        let Some(sender) = self.admit(now, from, SKETCH_COST, neighbours, out) else { return };
+    pub fn recent(&mut self, now: Time, from: LinkKey, recent: &Recent, out: &mut PacketOut) {
+        let Some(sender) = self.admit(now, from, SKETCH_COST, out) else { return };
         let lacking: Vec<Cell> = self
             .ring
             .newest_first()
@@ -252,19 +252,12 @@ impl Packets {
     }
 
     /// A control message counts against its sender's rate, and only relays may send one.
-    fn admit(
-        &mut self,
-        now: Time,
-        from: LinkKey,
-        entries: usize,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) -> Option<Neighbour> {
+    fn admit(&mut self, now: Time, from: LinkKey, entries: usize, out: &mut PacketOut) -> Option<Neighbour> {
         let flow = self.flows.get_mut(&from)?;
         if let Err(fault) = flow.spend_control(now, entries) {
             out.facts.push(PacketFact::Faulted(from, fault));
             return None;
         }
-        neighbours.find(&from).copied()
+        flow.relay
     }
 }

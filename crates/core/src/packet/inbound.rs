@@ -37,7 +37,8 @@ impl Packets {
             None => self.take_on_the_way(now, from, frame, neighbours, out),
             Some(responsibility) => {
                 // Only relays of the region hand out parts of it, and no part is larger than the region.
-                let sender = neighbours.find(&from).filter(|relay| inside && share_region(&destination, relay));
+                let sender = self.flows.get(&from).and_then(|flow| flow.relay);
+                let sender = sender.filter(|relay| inside && share_region(&destination, relay));
                 let sender = sender.ok_or(Fault::Impossible)?;
                 if responsibility < destination.luminosity() {
                     return Err(Fault::Impossible);

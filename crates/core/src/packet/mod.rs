@@ -27,7 +27,7 @@ use mainframe_base::{Address, Fault, LinkKey, Luminosity, PacketId, Refusal, Tim
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::neighbours::Neighbours;
+use crate::neighbours::{Neighbour, Neighbours};
 use crate::wire::{BudgetClass, Cell, DIGESTS_MAX, Frame, RECEIPTS_MAX};
 use flow::Flow;
 pub use flow::WINDOW_BYTES_MAX;
@@ -207,9 +207,9 @@ impl Packets {
         }
     }
 
-    /// A peer has said who it is; cells may go both ways.
-    pub fn peer_up(&mut self, now: Time, peer: LinkKey) {
-        self.flows.insert(peer, Flow::new(now));
+    /// A peer has said who it is, and where it stands if it is a relay; cells may go both ways.
+    pub fn peer_up(&mut self, now: Time, peer: LinkKey, relay: Option<Neighbour>) {
+        self.flows.insert(peer, Flow::new(now, relay));
     }
 
     /// A peer is gone; what it did not take over goes elsewhere.

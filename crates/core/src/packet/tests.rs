@@ -57,7 +57,7 @@ impl World {
             let neighbours = Neighbours::new(me, depth, others.iter().map(|other| (LinkKey(other.0), *other)));
             let mut packets = Packets::new(Time(0), PacketConfig::default(), me.0);
             for other in others {
-                packets.peer_up(Time(0), LinkKey(other.0));
+                packets.peer_up(Time(0), LinkKey(other.0), neighbours.find(&LinkKey(other.0)).copied());
             }
             (LinkKey(me.0), (packets, neighbours))
         });
@@ -120,7 +120,7 @@ impl World {
             Frame::Custody(receipts) => packets.receipts(now, from, &receipts, neighbours, out),
             Frame::Digest(digests) => packets.digests(now, from, &digests, neighbours, out),
             Frame::Pull(pulls) => packets.pulls(now, from, &pulls, neighbours, out),
-            Frame::Recent(recent) => packets.recent(now, from, &recent, neighbours, out),
+            Frame::Recent(recent) => packets.recent(now, from, &recent, out),
             Frame::Hello(_) | Frame::GetPeers(_) | Frame::Peers(_) | Frame::Neighbourhood(_) => unreachable!(),
         });
     }

@@ -44,7 +44,7 @@ impl Relay {
             Frame::Custody(receipts) => self.packets.receipts(now, from, &receipts, neighbours, out),
             Frame::Digest(digests) => self.packets.digests(now, from, &digests, neighbours, out),
             Frame::Pull(pulls) => self.packets.pulls(now, from, &pulls, neighbours, out),
-            Frame::Recent(recent) => self.packets.recent(now, from, &recent, neighbours, out),
+            Frame::Recent(recent) => self.packets.recent(now, from, &recent, out),
             Frame::Hello(_) | Frame::GetPeers(_) | Frame::Peers(_) | Frame::Neighbourhood(_) => {
                 self.overlay.on_frame(now, from, frame, &mut said.overlay);
             }

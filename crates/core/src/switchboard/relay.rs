@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use mainframe_base::{Fault, LinkKey, Locator, NetworkId, Time};
+use mainframe_base::{Fault, LinkKey, Locator, NetworkId, Role, Time};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::{HangupReason, RelayEffect, RelayEvent, RelayInput, RelayReply, SizeEstimate, TraceEvent};
 use crate::codec::Reader;
 use crate::crypto::{NodeRecord, Verifier};
-use crate::neighbours::Neighbours;
+use crate::neighbours::{Neighbour, Neighbours};
 use crate::overlay::{Estimate, Goodbye, Myself, Overlay, OverlayConfig, OverlayFact, OverlayOut, OverlayWish};
 use crate::packet::{PacketConfig, PacketFact, PacketOut, PacketWish, Packets};
 use crate::store::{Table, Tx};
@@ -139,7 +139,10 @@ impl Relay {
     fn overlay_fact(&mut self, now: Time, fact: OverlayFact, said: &mut Said, out: &mut Vec<RelayEffect>) {
         let event = match fact {
             OverlayFact::PeerUp(peer, address) => {
-                self.packets.peer_up(now, peer);
+                let role = self.overlay.record_of(&peer).map(|record| record.role);
+                let proximity = self.overlay.neighbours().me().proximity(&address);
+                let relay = (role == Some(Role::Relay)).then_some(Neighbour { key: peer, address, proximity });
+                self.packets.peer_up(now, peer, relay);
                 RelayEvent::PeerUp(peer, address)
             }
             OverlayFact::PeerDown(peer, address) => {
