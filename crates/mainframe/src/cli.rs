@@ -394,7 +394,7 @@ pub(crate) struct BenchBurst {
     /// Packets a second.
     #[arg(long, default_value_t = 250.0)]
     pub(crate) rate: f64,
-    /// How many nodes are killed in the middle.
+    /// How many nodes are killed in the middle; two others must be left.
     #[arg(long, default_value_t = 10)]
     pub(crate) kill: u16,
 }

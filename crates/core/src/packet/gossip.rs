@@ -10,8 +10,8 @@ use super::partition::{Asked, asked};
 use super::route::Aim;
 use super::sketch;
 use super::spread::share_region;
-use super::{PacketFact, PacketOut, PacketWish, Packets, Timer};
-use crate::neighbours::{Neighbour, Neighbours};
+use super::{PacketFact, PacketWish, Packets, Scene, Timer};
+use crate::neighbours::Neighbour;
 use crate::wire::{BudgetClass, Cell, DIGESTS_MAX, DigestEntry, Frame, PullEntry, Recent};
 
 /// Packets waited for at a time: 8 s of digests at their highest rate (guess); more are ignored.
@@ -48,15 +48,8 @@ pub(super) struct Standby {
 
 impl Packets {
     /// Digests from a neighbour: wait a while for a copy of our own, then pull.
-    pub fn digests(
-        &mut self,
-        now: Time,
-        from: LinkKey,
-        digests: &[DigestEntry],
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) {
-        let Some(sender) = self.admit(now, from, digests.len(), out) else { return };
+    pub fn digests(&mut self, scene: &mut Scene<'_>, from: LinkKey, digests: &[DigestEntry]) {
+        let Some(sender) = self.admit(scene, from, digests.len()) else { return };
         self.counters.digests_received += digests.len() as u64;
         for digest in digests {
             self.heard_of(&digest.id);
@@ -64,26 +57,19 @@ impl Packets {
             let offers = digest.responsibility == Luminosity::FULL
                 || asked(sender.proximity, digest.responsibility) != Asked::Keep;
             if !arrived && offers {
-                self.want(now, from, *digest, neighbours);
+                self.want(scene, from, *digest);
             }
         }
     }
 
     /// Pulls from a neighbour: serve what we keep, to relays of its region only.
-    pub fn pulls(
-        &mut self,
-        now: Time,
-        from: LinkKey,
-        pulls: &[PullEntry],
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) {
-        let Some(sender) = self.admit(now, from, pulls.len(), out) else { return };
+    pub fn pulls(&mut self, scene: &mut Scene<'_>, from: LinkKey, pulls: &[PullEntry]) {
+        let Some(sender) = self.admit(scene, from, pulls.len()) else { return };
         for pull in pulls {
             let Some(cell) = self.ring.get(&pull.id) else { continue };
             let granted = pull.responsibility.bits() > sender.proximity;
             if !granted || !share_region(&cell.destination(), &sender) {
-                out.facts.push(PacketFact::Faulted(from, Fault::Impossible));
+                scene.out.facts.push(PacketFact::Faulted(from, Fault::Impossible));
                 continue;
             }
             if !self.pool.has_room(Some(from), cell.bytes().len()) {
@@ -93,18 +79,18 @@ impl Packets {
             let aim = Aim::Copy { to: from, responsibility: pull.responsibility, pulled: true };
             let order =
                 Order { cell: cell.clone(), budget: BudgetClass::MAX, aim, source: Some(from), originated: false };
-            self.hand_over(now, order, &[], neighbours, out);
+            self.hand_over(scene, order, &[]);
         }
     }
 
     /// A neighbour's sketch: tell it of settled packets it lacks, and show it ours if we showed none lately.
-    pub fn recent(&mut self, now: Time, from: LinkKey, recent: &Recent, out: &mut PacketOut) {
-        let Some(sender) = self.admit(now, from, SKETCH_COST, out) else { return };
+    pub fn recent(&mut self, scene: &mut Scene<'_>, from: LinkKey, recent: &Recent) {
+        let Some(sender) = self.admit(scene, from, SKETCH_COST) else { return };
         let lacking: Vec<Cell> = self
             .ring
             .newest_first()
-            .take_while(|(at, _)| now.since_ms(*at) <= SKETCH_MS)
-            .filter(|(at, cell)| now.since_ms(*at) >= SETTLED_MS && share_region(&cell.destination(), &sender))
+            .take_while(|(at, _)| scene.now.since_ms(*at) <= SKETCH_MS)
+            .filter(|(at, cell)| scene.now.since_ms(*at) >= SETTLED_MS && share_region(&cell.destination(), &sender))
             .filter(|(_, cell)| !sketch::contains(recent, &cell.id()))
             .map(|(_, cell)| cell.clone())
             .take(DIGESTS_MAX)
@@ -112,22 +98,22 @@ impl Packets {
         for cell in lacking {
             self.tell(&cell, from, Luminosity::FULL);
         }
-        if now.since_ms(self.sketched) >= self.config.gossip_ms {
-            self.sketched = now;
-            self.show_sketch(now, &sender, out);
+        if scene.now.since_ms(self.sketched) >= self.config.gossip_ms {
+            self.sketched = scene.now;
+            self.show_sketch(scene, &sender);
         }
     }
 
     /// The wait for a copy of our own is over: ask whoever offered it first.
-    pub(super) fn wanted_due(&mut self, now: Time, id: PacketId, out: &mut PacketOut) {
+    pub(super) fn wanted_due(&mut self, scene: &mut Scene<'_>, id: PacketId) {
         let Some(wanted) = self.wanted.get_mut(&id) else { return };
         while let Some((peer, responsibility)) = wanted.sources.pop_front() {
             let Some(flow) = self.flows.get(&peer) else { continue };
-            wanted.due = now + 2 * flow.timeout_ms();
+            wanted.due = scene.now + 2 * flow.timeout_ms();
             self.timers.insert((wanted.due, Timer::Wanted(id)));
             self.counters.pulls_sent += 1;
             let pull = PullEntry { id, responsibility };
-            out.wishes.push(PacketWish::Send(peer, Frame::Pull(vec![pull])));
+            scene.out.wishes.push(PacketWish::Send(peer, Frame::Pull(vec![pull])));
             return;
         }
         self.wanted.remove(&id);
@@ -141,23 +127,15 @@ impl Packets {
     }
 
     /// Keeps a second copy and waits for a sign that the first is being spread.
-    pub(super) fn stand_by(
-        &mut self,
-        now: Time,
-        cell: Cell,
-        budget: BudgetClass,
-        source: LinkKey,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) {
+    pub(super) fn stand_by(&mut self, scene: &mut Scene<'_>, cell: Cell, budget: BudgetClass, source: LinkKey) {
         let id = cell.id();
         let heard = self.wanted.contains_key(&id);
         self.forget_wanted(&id);
-        self.arrive(now, &cell, Luminosity::FULL, out);
+        self.arrive(scene, &cell, Luminosity::FULL);
         if self.standby.len() >= STANDBY_MAX {
             return;
         }
-        let due = now + self.tree_ms(cell.destination().luminosity().bits(), neighbours);
+        let due = scene.now + self.tree_ms(scene, cell.destination().luminosity().bits());
         self.timers.insert((due, Timer::Standby(id)));
         self.standby.insert(id, Standby { cell, budget, source, heard, due });
     }
@@ -170,30 +148,24 @@ impl Packets {
     }
 
     /// The first copy took longer than the second to come here: spread at once unless others do already.
-    pub(super) fn first_copy_came_after_standby(
-        &mut self,
-        now: Time,
-        id: PacketId,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) {
+    pub(super) fn first_copy_came_after_standby(&mut self, scene: &mut Scene<'_>, id: PacketId) {
         if let Some(standby) = self.standby.get(&id).filter(|standby| !standby.heard) {
             self.timers.remove(&(standby.due, Timer::Standby(id)));
-            self.standby_due(now, id, neighbours, out);
+            self.standby_due(scene, id);
         }
     }
 
     /// No sign of the first copy came: take its place.
-    pub(super) fn standby_due(&mut self, now: Time, id: PacketId, neighbours: &Neighbours, out: &mut PacketOut) {
+    pub(super) fn standby_due(&mut self, scene: &mut Scene<'_>, id: PacketId) {
         let Some(standby) = self.standby.remove(&id) else { return };
         if standby.heard {
             return;
         }
         self.counters.standby_spread += 1;
         let responsibility = standby.cell.destination().luminosity();
-        self.mark(now, &standby.cell, |seen| seen.responsibility = Some(responsibility));
+        self.mark(scene.now, &standby.cell, |seen| seen.responsibility = Some(responsibility));
         let order = (standby.cell, standby.budget, Some(standby.source));
-        self.answer_for(now, order, responsibility, ADDRESS_BITS, neighbours, out);
+        self.answer_for(scene, order, responsibility, ADDRESS_BITS);
     }
 
     /// A round of anti-entropy is due from now on, if none is already.
@@ -206,36 +178,36 @@ impl Packets {
     }
 
     /// A round of anti-entropy: show a sketch to a few neighbours, for as long as there is something to show.
-    pub(super) fn gossip_due(&mut self, now: Time, neighbours: &Neighbours, out: &mut PacketOut) {
+    pub(super) fn gossip_due(&mut self, scene: &mut Scene<'_>) {
         self.gossip_due = false;
-        self.ring.forget_older_than(now);
-        if self.ring.newest_first().next().is_none_or(|(at, _)| now.since_ms(at) > SKETCH_MS) {
+        self.ring.forget_older_than(scene.now);
+        if self.ring.newest_first().next().is_none_or(|(at, _)| scene.now.since_ms(at) > SKETCH_MS) {
             return;
         }
-        self.sketched = now;
-        let mut close: Vec<Neighbour> = neighbours.within(neighbours.depth()).to_vec();
+        self.sketched = scene.now;
+        let mut close: Vec<Neighbour> = scene.neighbours.within(scene.neighbours.depth()).to_vec();
         for _ in 0..SKETCH_PEERS.min(close.len()) {
             let at = self.lot(close.len() as u64) as usize;
             let chosen = close.swap_remove(at);
-            self.show_sketch(now, &chosen, out);
+            self.show_sketch(scene, &chosen);
         }
-        self.schedule_gossip(now);
+        self.schedule_gossip(scene.now);
     }
 
-    fn show_sketch(&mut self, now: Time, peer: &Neighbour, out: &mut PacketOut) {
+    fn show_sketch(&mut self, scene: &mut Scene<'_>, peer: &Neighbour) {
         let ids: Vec<PacketId> = self
             .ring
             .newest_first()
-            .take_while(|(at, _)| now.since_ms(*at) <= SKETCH_MS)
+            .take_while(|(at, _)| scene.now.since_ms(*at) <= SKETCH_MS)
             .filter(|(_, cell)| share_region(&cell.destination(), peer))
             .map(|(_, cell)| cell.id())
             .collect();
         self.counters.sketches_sent += 1;
         let sketch = sketch::of(self.rng.next_u32(), &ids);
-        out.wishes.push(PacketWish::Send(peer.key, Frame::Recent(sketch)));
+        scene.out.wishes.push(PacketWish::Send(peer.key, Frame::Recent(sketch)));
     }
 
-    fn want(&mut self, now: Time, from: LinkKey, digest: DigestEntry, neighbours: &Neighbours) {
+    fn want(&mut self, scene: &mut Scene<'_>, from: LinkKey, digest: DigestEntry) {
         let source = (from, digest.responsibility);
         if let Some(wanted) = self.wanted.get_mut(&digest.id) {
             if wanted.sources.len() < SOURCES_MAX && !wanted.sources.contains(&source) {
@@ -246,16 +218,16 @@ impl Packets {
         if self.wanted.len() >= WANTED_MAX {
             return;
         }
-        let due = now + self.tree_ms(digest.responsibility.bits(), neighbours);
+        let due = scene.now + self.tree_ms(scene, digest.responsibility.bits());
         self.timers.insert((due, Timer::Wanted(digest.id)));
         self.wanted.insert(digest.id, Wanted { sources: VecDeque::from([source]), due });
     }
 
     /// A control message counts against its sender's rate, and only relays may send one.
-    fn admit(&mut self, now: Time, from: LinkKey, entries: usize, out: &mut PacketOut) -> Option<Neighbour> {
+    fn admit(&mut self, scene: &mut Scene<'_>, from: LinkKey, entries: usize) -> Option<Neighbour> {
         let flow = self.flows.get_mut(&from)?;
-        if let Err(fault) = flow.spend_control(now, entries) {
-            out.facts.push(PacketFact::Faulted(from, fault));
+        if let Err(fault) = flow.spend_control(scene.now, entries) {
+            scene.out.facts.push(PacketFact::Faulted(from, fault));
             return None;
         }
         flow.relay

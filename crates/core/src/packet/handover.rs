@@ -6,7 +6,7 @@ use mainframe_base::{LinkKey, PacketId, Refusal, Time};
 
 use super::flow::Sent;
 use super::route::{Aim, candidates};
-use super::{PacketFact, PacketOut, PacketWish, Packets, Step, Timer};
+use super::{PacketFact, PacketWish, Packets, Scene, Step, Timer};
 use crate::neighbours::Neighbours;
 use crate::wire::{BudgetClass, Cell, CellFrame, Frame, Receipt, Verdict};
 
@@ -168,14 +168,7 @@ fn patience_ms(handover: &Handover, neighbours: &Neighbours) -> u64 {
 
 impl Packets {
     /// Begins to owe a copy; returns the peer it was sent to or waits for.
-    pub(super) fn hand_over(
-        &mut self,
-        now: Time,
-        order: Order,
-        avoid: &[LinkKey],
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) -> Option<LinkKey> {
+    pub(super) fn hand_over(&mut self, scene: &mut Scene<'_>, order: Order, avoid: &[LinkKey]) -> Option<LinkKey> {
         let Order { cell, budget, aim, source, originated } = order;
         let id = self.pool.insert(Handover {
             cell,
@@ -187,28 +180,21 @@ impl Packets {
             attempts: 0,
             repeated: matches!(aim, Aim::Copy { pulled: true, .. }),
             began: None,
-            due: now,
+            due: scene.now,
             state: State::Idle,
         });
-        self.place(now, id, neighbours, out)
+        self.place(scene, id)
     }
 
     /// Receipts from a peer.
-    pub fn receipts(
-        &mut self,
-        now: Time,
-        from: LinkKey,
-        receipts: &[Receipt],
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) {
+    pub fn receipts(&mut self, scene: &mut Scene<'_>, from: LinkKey, receipts: &[Receipt]) {
         for receipt in receipts {
-            self.receipt(now, from, *receipt, neighbours, out);
+            self.receipt(scene, from, *receipt);
         }
-        self.fill_window(now, from, neighbours, out);
+        self.fill_window(scene, from);
     }
 
-    fn receipt(&mut self, now: Time, from: LinkKey, receipt: Receipt, neighbours: &Neighbours, out: &mut PacketOut) {
+    fn receipt(&mut self, scene: &mut Scene<'_>, from: LinkKey, receipt: Receipt) {
         let Some(flow) = self.flows.get_mut(&from) else { return };
         let Some(sent) = flow.settle(receipt.nonce) else {
             // It came after its time-out: the cell went elsewhere, the peer is not at fault.
@@ -218,89 +204,82 @@ impl Packets {
         self.counters.custody_received += 1;
         match receipt.verdict {
             Verdict::TookOver => {
-                flow.took_over(now, sent);
-                self.end(sent.handover, Ok(()), out);
+                flow.took_over(scene.now, sent);
+                self.end(scene, sent.handover, Ok(()));
             }
             Verdict::Busy => {
-                flow.busy(now);
-                self.try_again(now, sent.handover, AGAIN_MS);
+                flow.busy(scene.now);
+                self.try_again(scene.now, sent.handover, AGAIN_MS);
             }
-            Verdict::NoProgress => self.give_up_on(now, sent.handover, from, neighbours, out),
+            Verdict::NoProgress => self.give_up_on(scene, sent.handover, from),
         }
     }
 
     /// The time of a hand-over has come: a receipt is late, or a wait is over.
-    pub(super) fn handover_due(&mut self, now: Time, id: HandoverId, neighbours: &Neighbours, out: &mut PacketOut) {
+    pub(super) fn handover_due(&mut self, scene: &mut Scene<'_>, id: HandoverId) {
         let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
         match handover.state {
             State::Idle => {
-                self.place(now, id, neighbours, out);
+                self.place(scene, id);
             }
             State::Waiting(peer) => {
                 if let Some(flow) = self.flows.get_mut(&peer) {
                     flow.waiting.retain(|waiting| *waiting != id);
                 }
-                self.place(now, id, neighbours, out);
+                self.place(scene, id);
             }
             State::Sent(peer, nonce) => {
                 let Some(flow) = self.flows.get_mut(&peer) else { return };
                 flow.settle(nonce);
-                flow.silent(now);
-                if !handover.repeated && !flow.is_shunned(now) {
+                flow.silent(scene.now);
+                if !handover.repeated && !flow.is_shunned(scene.now) {
                     handover.repeated = true;
-                    self.send(now, id, peer, neighbours, out);
+                    self.send(scene, id, peer);
                 } else {
-                    self.give_up_on(now, id, peer, neighbours, out);
+                    self.give_up_on(scene, id, peer);
                 }
             }
         }
     }
 
     /// This peer will not take the cell over: try the next.
-    pub(super) fn give_up_on(
-        &mut self,
-        now: Time,
-        id: HandoverId,
-        peer: LinkKey,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) {
+    pub(super) fn give_up_on(&mut self, scene: &mut Scene<'_>, id: HandoverId, peer: LinkKey) {
         let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
         self.timers.remove(&(handover.due, Timer::Handover(id)));
         handover.tried.push(peer);
         handover.attempts += 1;
         handover.repeated = matches!(handover.aim, Aim::Copy { .. });
         handover.state = State::Idle;
-        self.place(now, id, neighbours, out);
+        self.place(scene, id);
     }
 
     /// Chooses the next hop: not passed over, with room, closest to the region, in this order of importance.
-    fn place(&mut self, now: Time, id: HandoverId, neighbours: &Neighbours, out: &mut PacketOut) -> Option<LinkKey> {
+    fn place(&mut self, scene: &mut Scene<'_>, id: HandoverId) -> Option<LinkKey> {
         let handover = self.pool.handovers.get(&id)?;
-        let waited_ms = handover.began.map_or(0, |began| now.since_ms(began));
-        if waited_ms > patience_ms(handover, neighbours) || handover.attempts >= ATTEMPTS_MAX {
-            self.end(id, Err(Refusal::TimedOut), out);
+        let waited_ms = handover.began.map_or(0, |began| scene.now.since_ms(began));
+        if waited_ms > patience_ms(handover, scene.neighbours) || handover.attempts >= ATTEMPTS_MAX {
+            self.end(scene, id, Err(Refusal::TimedOut));
             return None;
         }
         let length = handover.cell.bytes().len();
-        let options = candidates(handover.aim, &handover.cell.destination(), neighbours, &mut self.rng);
+        let options = candidates(handover.aim, &handover.cell.destination(), scene.neighbours, &mut self.rng);
         let best = options
             .into_iter()
             .filter(|peer| Some(*peer) != handover.source || matches!(handover.aim, Aim::Copy { .. }))
             .filter(|peer| !handover.tried.contains(peer))
             .filter_map(|peer| Some((peer, self.flows.get(&peer)?)))
-            .min_by_key(|(_, flow)| (flow.is_shunned(now), !flow.has_room(length)));
+            .min_by_key(|(_, flow)| (flow.is_shunned(scene.now), !flow.has_room(length)));
         match best {
             None => {
-                self.end(id, Err(Refusal::NoProgress), out);
+                self.end(scene, id, Err(Refusal::NoProgress));
                 None
             }
             Some((peer, flow)) if flow.has_room(length) => {
-                self.send(now, id, peer, neighbours, out);
+                self.send(scene, id, peer);
                 Some(peer)
             }
             Some((peer, _)) => {
-                self.wait_for(now, id, peer);
+                self.wait_for(scene.now, id, peer);
                 Some(peer)
             }
         }
@@ -326,13 +305,13 @@ impl Packets {
         self.timers.insert((due, Timer::Handover(id)));
     }
 
-    fn send(&mut self, now: Time, id: HandoverId, peer: LinkKey, neighbours: &Neighbours, out: &mut PacketOut) {
+    fn send(&mut self, scene: &mut Scene<'_>, id: HandoverId, peer: LinkKey) {
         let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
         let Some(flow) = self.flows.get_mut(&peer) else { return };
-        handover.began.get_or_insert(now);
-        let sent = Sent { handover: id, at: now, length: handover.cell.bytes().len() };
+        handover.began.get_or_insert(scene.now);
+        let sent = Sent { handover: id, at: scene.now, length: handover.cell.bytes().len() };
         let (custody_nonce, accounting_sequence) = flow.sent(sent);
-        let due = now + flow.timeout_ms();
+        let due = scene.now + flow.timeout_ms();
         let (standby, responsibility, step) = match handover.aim {
             Aim::Route { standby: false } => (false, None, Step::Routed),
             Aim::Route { standby: true } => (true, None, Step::RoutedStandby),
@@ -344,20 +323,20 @@ impl Packets {
             budget: handover.budget,
             standby,
             responsibility,
-            deadline_ms: u16::try_from(patience_ms(handover, neighbours)).unwrap_or(u16::MAX),
+            deadline_ms: u16::try_from(patience_ms(handover, scene.neighbours)).unwrap_or(u16::MAX),
             accounting_sequence,
             custody_nonce,
             cell: handover.cell.clone(),
         };
         self.counters.cells_sent += 1;
-        let address = neighbours.find(&peer).map(|relay| relay.address);
-        out.facts.push(PacketFact::Stepped { id: frame.cell.id(), peer: address, step });
-        out.wishes.push(PacketWish::Send(peer, Frame::Cell(frame)));
+        let address = scene.neighbours.find(&peer).map(|relay| relay.address);
+        scene.out.facts.push(PacketFact::Stepped { id: frame.cell.id(), peer: address, step });
+        scene.out.wishes.push(PacketWish::Send(peer, Frame::Cell(frame)));
         self.set_state(id, State::Sent(peer, custody_nonce), due);
     }
 
     /// Sends what waited for this peer, as far as its window allows.
-    fn fill_window(&mut self, now: Time, peer: LinkKey, neighbours: &Neighbours, out: &mut PacketOut) {
+    fn fill_window(&mut self, scene: &mut Scene<'_>, peer: LinkKey) {
         loop {
             let Some(flow) = self.flows.get_mut(&peer) else { return };
             let Some(id) = flow.waiting.front().copied() else { return };
@@ -367,12 +346,12 @@ impl Packets {
             }
             flow.waiting.pop_front();
             if length > 0 {
-                self.send(now, id, peer, neighbours, out);
+                self.send(scene, id, peer);
             }
         }
     }
 
-    fn end(&mut self, id: HandoverId, result: Result<(), Refusal>, out: &mut PacketOut) {
+    fn end(&mut self, scene: &mut Scene<'_>, id: HandoverId, result: Result<(), Refusal>) {
         let Some(handover) = self.pool.remove(id) else { return };
         self.timers.remove(&(handover.due, Timer::Handover(id)));
         self.counters.handovers_failed += u64::from(result.is_err());
@@ -387,7 +366,7 @@ impl Packets {
             }
         }
         if let Some(outcome) = self.pool.close_origin(packet) {
-            out.facts.push(PacketFact::Ended(packet, outcome));
+            scene.out.facts.push(PacketFact::Ended(packet, outcome));
         }
     }
 }

@@ -1,42 +1,34 @@
 //! A cell comes in from a neighbour.
 
-use mainframe_base::{Fault, LinkKey, Luminosity, Refusal, Time};
+use mainframe_base::{Fault, LinkKey, Luminosity, Refusal};
 
 use super::handover::Order;
 use super::partition::{Asked, asked};
 use super::route::Aim;
 use super::spread::share_region;
-use super::{PacketFact, PacketOut, Packets};
-use crate::neighbours::Neighbours;
+use super::{PacketFact, Packets, Scene};
 use crate::wire::{CellFrame, Receipt, Verdict};
 
 impl Packets {
     /// A cell from a peer that has said who it is. Custody is answered before anyone looks for whom the cell is.
-    pub fn cell(&mut self, now: Time, from: LinkKey, frame: CellFrame, neighbours: &Neighbours, out: &mut PacketOut) {
+    pub fn cell(&mut self, scene: &mut Scene<'_>, from: LinkKey, frame: CellFrame) {
         self.counters.cells_received += 1;
         let nonce = frame.custody_nonce;
-        match self.judge(now, from, frame, neighbours, out) {
+        match self.judge(scene, from, frame) {
             Ok(verdict) => self.owe_receipt(from, Receipt { nonce, verdict }),
-            Err(fault) => out.facts.push(PacketFact::Faulted(from, fault)),
+            Err(fault) => scene.out.facts.push(PacketFact::Faulted(from, fault)),
         }
     }
 
-    fn judge(
-        &mut self,
-        now: Time,
-        from: LinkKey,
-        frame: CellFrame,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) -> Result<Verdict, Fault> {
-        frame.cell.header().expiry.check(now)?;
+    fn judge(&mut self, scene: &mut Scene<'_>, from: LinkKey, frame: CellFrame) -> Result<Verdict, Fault> {
+        frame.cell.header().expiry.check(scene.now)?;
         let destination = frame.cell.destination();
-        let inside = destination.matches(neighbours.me());
+        let inside = destination.matches(scene.neighbours.me());
         let verdict = match frame.responsibility {
-            None if inside => self.take_entry(now, from, frame, neighbours, out),
-            None => self.take_on_the_way(now, from, frame, neighbours, out),
+            None if inside => self.take_entry(scene, from, frame),
+            None => self.take_on_the_way(scene, from, frame),
             Some(responsibility) => {
-                // Only relays of the region hand out parts of it, and no part is larger than the region.
+                // Only relays of the region hand scene.out parts of it, and no part is larger than the region.
                 let sender = self.flows.get(&from).and_then(|flow| flow.relay);
                 let sender = sender.filter(|relay| inside && share_region(&destination, relay));
                 let sender = sender.ok_or(Fault::Impossible)?;
@@ -44,7 +36,7 @@ impl Packets {
                     return Err(Fault::Impossible);
                 }
                 let asked = asked(sender.proximity, responsibility);
-                self.take_share(now, from, frame, asked, neighbours, out)
+                self.take_share(scene, from, frame, asked)
             }
         };
         Ok(match verdict {
@@ -61,52 +53,38 @@ impl Packets {
     }
 
     /// A packet on its way to a region that is not ours.
-    fn take_on_the_way(
-        &mut self,
-        now: Time,
-        from: LinkKey,
-        frame: CellFrame,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) -> Result<(), Refusal> {
+    fn take_on_the_way(&mut self, scene: &mut Scene<'_>, from: LinkKey, frame: CellFrame) -> Result<(), Refusal> {
         let CellFrame { cell, budget, standby, .. } = frame;
         let seen = self.seen.get(&cell.id()).unwrap_or_default();
         if if standby { seen.routed_standby } else { seen.routed } {
             self.counters.cells_duplicate += 1;
             return Ok(());
         }
-        if neighbours.closer_to(&cell.destination()).all(|relay| relay.key == from) {
+        if scene.neighbours.closer_to(&cell.destination()).all(|relay| relay.key == from) {
             return Err(Refusal::NoProgress);
         }
         self.room_for(&cell, from)?;
-        self.mark(now, &cell, |seen| if standby { seen.routed_standby = true } else { seen.routed = true });
+        self.mark(scene.now, &cell, |seen| if standby { seen.routed_standby = true } else { seen.routed = true });
         let aim = Aim::Route { standby };
-        self.hand_over(now, Order { cell, budget, aim, source: Some(from), originated: false }, &[], neighbours, out);
+        self.hand_over(scene, Order { cell, budget, aim, source: Some(from), originated: false }, &[]);
         Ok(())
     }
 
     /// A packet enters its region here.
-    fn take_entry(
-        &mut self,
-        now: Time,
-        from: LinkKey,
-        frame: CellFrame,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) -> Result<(), Refusal> {
+    fn take_entry(&mut self, scene: &mut Scene<'_>, from: LinkKey, frame: CellFrame) -> Result<(), Refusal> {
         let CellFrame { cell, budget, standby, .. } = frame;
         if self.seen.get(&cell.id()).is_some_and(|seen| seen.responsibility.is_some()) {
             self.counters.cells_duplicate += 1;
             if !standby {
-                self.first_copy_came_after_standby(now, cell.id(), neighbours, out);
+                self.first_copy_came_after_standby(scene, cell.id());
             }
             return Ok(());
         }
         self.room_for(&cell, from)?;
         if standby && cell.destination().luminosity() != Luminosity::FULL {
-            self.stand_by(now, cell, budget, from, neighbours, out);
+            self.stand_by(scene, cell, budget, from);
         } else {
-            self.enter(now, cell, budget, Some(from), neighbours, out);
+            self.enter(scene, cell, budget, Some(from));
         }
         Ok(())
     }
@@ -114,12 +92,10 @@ impl Packets {
     /// A copy from a relay of the region.
     fn take_share(
         &mut self,
-        now: Time,
+        scene: &mut Scene<'_>,
         from: LinkKey,
         frame: CellFrame,
         asked: Asked,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
     ) -> Result<(), Refusal> {
         let CellFrame { cell, budget, .. } = frame;
         self.heard_of(&cell.id());
@@ -134,16 +110,16 @@ impl Packets {
         }
         self.room_for(&cell, from)?;
         match before {
-            None => self.arrive(now, &cell, responsibility, out),
+            None => self.arrive(scene, &cell, responsibility),
             Some(_) => {
                 self.counters.cells_duplicate += 1;
-                self.mark(now, &cell, |seen| seen.responsibility = Some(responsibility));
+                self.mark(scene.now, &cell, |seen| seen.responsibility = Some(responsibility));
             }
         }
         self.forget_wanted(&cell.id());
         if responsibility != Luminosity::FULL {
             let answered = before.unwrap_or(Luminosity::FULL).bits();
-            self.answer_for(now, (cell, budget, Some(from)), responsibility, answered, neighbours, out);
+            self.answer_for(scene, (cell, budget, Some(from)), responsibility, answered);
         }
         Ok(())
     }

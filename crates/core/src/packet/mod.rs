@@ -115,6 +115,17 @@ pub struct PacketOut {
     pub facts: Vec<PacketFact>,
 }
 
+/// When a call is made, among whom, and what it leaves behind.
+#[derive(Debug)]
+pub struct Scene<'a> {
+    /// The present.
+    pub now: Time,
+    /// Whom we are connected to.
+    pub neighbours: &'a Neighbours,
+    /// Facts and wishes, appended to.
+    pub out: &'a mut PacketOut,
+}
+
 /// Counts since the start.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names are the metrics' names and say what is counted")]
@@ -213,11 +224,11 @@ impl Packets {
     }
 
     /// A peer is gone; what it did not take over goes elsewhere.
-    pub fn peer_down(&mut self, now: Time, peer: LinkKey, neighbours: &Neighbours, out: &mut PacketOut) {
+    pub fn peer_down(&mut self, scene: &mut Scene<'_>, peer: LinkKey) {
         self.owing.remove(&peer);
         let Some(flow) = self.flows.remove(&peer) else { return };
         for handover in flow.under_way() {
-            self.give_up_on(now, handover, peer, neighbours, out);
+            self.give_up_on(scene, handover, peer);
         }
     }
 
@@ -226,51 +237,44 @@ impl Packets {
     /// # Errors
     /// `Busy` if the pool is full, `NotConnected` without neighbours, `NoProgress` if nobody is closer to the region
     /// and we are not in it. Nothing is kept then.
-    pub fn originate(
-        &mut self,
-        now: Time,
-        cell: Cell,
-        budget: BudgetClass,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) -> Result<PacketId, Refusal> {
+    pub fn originate(&mut self, scene: &mut Scene<'_>, cell: Cell, budget: BudgetClass) -> Result<PacketId, Refusal> {
         let id = cell.id();
-        let inside = cell.destination().matches(neighbours.me());
-        if !inside && neighbours.all().is_empty() {
+        let inside = cell.destination().matches(scene.neighbours.me());
+        if !inside && scene.neighbours.all().is_empty() {
             return Err(Refusal::NotConnected);
         }
-        if !inside && neighbours.closer_to(&cell.destination()).next().is_none() {
+        if !inside && scene.neighbours.closer_to(&cell.destination()).next().is_none() {
             return Err(Refusal::NoProgress);
         }
         if !self.pool.has_room(None, cell.bytes().len()) {
             return Err(Refusal::Busy);
         }
         self.counters.cells_originated += 1;
-        out.facts.push(PacketFact::Stepped { id, peer: None, step: Step::Originated });
+        scene.out.facts.push(PacketFact::Stepped { id, peer: None, step: Step::Originated });
         self.pool.begin_origin(id);
         if inside {
-            self.enter(now, cell, budget, None, neighbours, out);
+            self.enter(scene, cell, budget, None);
         } else {
-            self.send_towards(now, cell, budget, neighbours, out);
+            self.send_towards(scene, cell, budget);
         }
         if let Some(result) = self.pool.close_origin(id) {
-            out.facts.push(PacketFact::Ended(id, result));
+            scene.out.facts.push(PacketFact::Ended(id, result));
         }
         Ok(id)
     }
 
     /// Does what the time has come for.
-    pub fn wake(&mut self, now: Time, neighbours: &Neighbours, out: &mut PacketOut) {
+    pub fn wake(&mut self, scene: &mut Scene<'_>) {
         while let Some((due, timer)) = self.timers.first().copied() {
-            if due > now {
+            if due > scene.now {
                 break;
             }
             self.timers.remove(&(due, timer));
             match timer {
-                Timer::Handover(id) => self.handover_due(now, id, neighbours, out),
-                Timer::Wanted(id) => self.wanted_due(now, id, out),
-                Timer::Standby(id) => self.standby_due(now, id, neighbours, out),
-                Timer::Gossip => self.gossip_due(now, neighbours, out),
+                Timer::Handover(id) => self.handover_due(scene, id),
+                Timer::Wanted(id) => self.wanted_due(scene, id),
+                Timer::Standby(id) => self.standby_due(scene, id),
+                Timer::Gossip => self.gossip_due(scene),
             }
         }
     }

@@ -7,88 +7,72 @@ use super::handover::Order;
 use super::partition::{neighbourhood, subtrees};
 use super::route::Aim;
 use super::seen::Seen;
-use super::{PacketFact, PacketOut, PacketWish, Packets, Step};
-use crate::neighbours::{Neighbour, Neighbours};
+use super::{PacketFact, PacketWish, Packets, Scene, Step};
+use crate::neighbours::Neighbour;
 use crate::wire::{BudgetClass, Cell, DigestEntry};
 
 impl Packets {
     /// Sends a packet of our own towards its region: a first copy, and for a region of more than one address a second
     /// one over another first hop, which waits there in case the first is lost.
-    pub(super) fn send_towards(
-        &mut self,
-        now: Time,
-        cell: Cell,
-        budget: BudgetClass,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) {
+    pub(super) fn send_towards(&mut self, scene: &mut Scene<'_>, cell: Cell, budget: BudgetClass) {
         let aim = Aim::Route { standby: false };
         let dark = cell.destination().luminosity() != Luminosity::FULL;
         let order = Order { cell, budget, aim, source: None, originated: true };
-        self.mark(now, &order.cell, |seen| seen.routed = true);
-        let first = self.hand_over(now, order.clone(), &[], neighbours, out);
-        let others = neighbours.closer_to(&order.cell.destination()).filter(|relay| Some(relay.key) != first).count();
+        self.mark(scene.now, &order.cell, |seen| seen.routed = true);
+        let first = self.hand_over(scene, order.clone(), &[]);
+        let others =
+            scene.neighbours.closer_to(&order.cell.destination()).filter(|relay| Some(relay.key) != first).count();
         if dark && others > 0 {
-            self.mark(now, &order.cell, |seen| seen.routed_standby = true);
+            self.mark(scene.now, &order.cell, |seen| seen.routed_standby = true);
             let avoid: Vec<LinkKey> = first.into_iter().collect();
-            self.hand_over(now, Order { aim: Aim::Route { standby: true }, ..order }, &avoid, neighbours, out);
+            self.hand_over(scene, Order { aim: Aim::Route { standby: true }, ..order }, &avoid);
         }
     }
 
     /// The packet enters its region here: we answer for all of it.
-    pub(super) fn enter(
-        &mut self,
-        now: Time,
-        cell: Cell,
-        budget: BudgetClass,
-        source: Option<LinkKey>,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
-    ) {
+    pub(super) fn enter(&mut self, scene: &mut Scene<'_>, cell: Cell, budget: BudgetClass, source: Option<LinkKey>) {
         let responsibility = cell.destination().luminosity();
-        self.arrive(now, &cell, responsibility, out);
-        self.answer_for(now, (cell, budget, source), responsibility, ADDRESS_BITS, neighbours, out);
+        self.arrive(scene, &cell, responsibility);
+        self.answer_for(scene, (cell, budget, source), responsibility, ADDRESS_BITS);
     }
 
     /// Keeps a packet of our region and hands it to the endpoint half.
-    pub(super) fn arrive(&mut self, now: Time, cell: &Cell, responsibility: Luminosity, out: &mut PacketOut) {
-        self.mark(now, cell, |seen| seen.responsibility = Some(responsibility));
+    pub(super) fn arrive(&mut self, scene: &mut Scene<'_>, cell: &Cell, responsibility: Luminosity) {
+        self.mark(scene.now, cell, |seen| seen.responsibility = Some(responsibility));
         let kept = if self.config.copy_kept { cell.copied() } else { cell.clone() };
-        self.ring.put(now, kept.clone());
+        self.ring.put(scene.now, kept.clone());
         self.counters.cells_delivered += 1;
-        self.schedule_gossip(now);
-        out.facts.push(PacketFact::Stepped { id: cell.id(), peer: None, step: Step::Arrived });
-        out.wishes.push(PacketWish::Deliver(kept));
+        self.schedule_gossip(scene.now);
+        scene.out.facts.push(PacketFact::Stepped { id: cell.id(), peer: None, step: Step::Arrived });
+        scene.out.wishes.push(PacketWish::Deliver(kept));
     }
 
     /// Divides our prefix of `responsibility` bits, except what we answered for already.
     pub(super) fn answer_for(
         &mut self,
-        now: Time,
+        scene: &mut Scene<'_>,
         (cell, budget, source): (Cell, BudgetClass, Option<LinkKey>),
         responsibility: Luminosity,
         answered: Proximity,
-        neighbours: &Neighbours,
-        out: &mut PacketOut,
     ) {
         let order = |aim| Order { cell: cell.clone(), budget, aim, source, originated: source.is_none() };
-        for subtree in subtrees(neighbours, responsibility, answered) {
+        for subtree in subtrees(scene.neighbours, responsibility, answered) {
             let aim = Aim::Delegate(subtree.responsibility);
-            let delegate = self.hand_over(now, order(aim), &[], neighbours, out);
-            self.tell_others(now, &cell, subtree.candidates, delegate, subtree.responsibility);
+            let delegate = self.hand_over(scene, order(aim), &[]);
+            self.tell_others(scene.now, &cell, subtree.candidates, delegate, subtree.responsibility);
         }
-        if answered <= neighbours.depth() {
+        if answered <= scene.neighbours.depth() {
             return;
         }
         // A copy says how deep our own answer goes, which is never more than its receiver's own side.
-        let copied = Luminosity::at_most(neighbours.depth().max(responsibility.bits()));
-        for neighbour in neighbourhood(neighbours, responsibility) {
-            if self.flows.get(&neighbour.key).is_some_and(|flow| flow.is_shunned(now)) {
+        let copied = Luminosity::at_most(scene.neighbours.depth().max(responsibility.bits()));
+        for neighbour in neighbourhood(scene.neighbours, responsibility) {
+            if self.flows.get(&neighbour.key).is_some_and(|flow| flow.is_shunned(scene.now)) {
                 self.tell(&cell, neighbour.key, Luminosity::FULL);
                 continue;
             }
             let aim = Aim::Copy { to: neighbour.key, responsibility: copied, pulled: false };
-            self.hand_over(now, order(aim), &[], neighbours, out);
+            self.hand_over(scene, order(aim), &[]);
         }
     }
 
@@ -130,8 +114,8 @@ impl Packets {
 
     /// How long to wait for a copy of one's own while the tree works through this many bits, one lost cell included:
     /// who pulls too early spreads a subtree a second time.
-    pub(super) fn tree_ms(&mut self, prefix_bits: u16, neighbours: &Neighbours) -> u64 {
-        let levels = u64::from(neighbours.depth().saturating_sub(prefix_bits)) + 2;
+    pub(super) fn tree_ms(&mut self, scene: &mut Scene<'_>, prefix_bits: u16) -> u64 {
+        let levels = u64::from(scene.neighbours.depth().saturating_sub(prefix_bits)) + 2;
         self.config.link_ms * levels + TIMEOUT_MS_INITIAL + self.lot(2 * self.config.link_ms)
     }
 }

@@ -80,10 +80,10 @@ impl World {
         self.nodes.keys().copied().collect()
     }
 
-    fn with<T>(&mut self, key: LinkKey, act: impl FnOnce(&mut Packets, Time, &Neighbours, &mut PacketOut) -> T) -> T {
+    fn with<T>(&mut self, key: LinkKey, act: impl FnOnce(&mut Packets, &mut Scene<'_>) -> T) -> T {
         let mut out = PacketOut::default();
         let (packets, neighbours) = self.nodes.get_mut(&key).unwrap();
-        let result = act(packets, self.now, neighbours, &mut out);
+        let result = act(packets, &mut Scene { now: self.now, neighbours, out: &mut out });
         packets.flush(&mut out);
         for wish in out.wishes {
             match wish {
@@ -115,12 +115,12 @@ impl World {
         if self.silent.contains(&to) {
             return;
         }
-        self.with(to, |packets, now, neighbours, out| match frame {
-            Frame::Cell(frame) => packets.cell(now, from, frame, neighbours, out),
-            Frame::Custody(receipts) => packets.receipts(now, from, &receipts, neighbours, out),
-            Frame::Digest(digests) => packets.digests(now, from, &digests, neighbours, out),
-            Frame::Pull(pulls) => packets.pulls(now, from, &pulls, neighbours, out),
-            Frame::Recent(recent) => packets.recent(now, from, &recent, out),
+        self.with(to, |packets, scene| match frame {
+            Frame::Cell(frame) => packets.cell(scene, from, frame),
+            Frame::Custody(receipts) => packets.receipts(scene, from, &receipts),
+            Frame::Digest(digests) => packets.digests(scene, from, &digests),
+            Frame::Pull(pulls) => packets.pulls(scene, from, &pulls),
+            Frame::Recent(recent) => packets.recent(scene, from, &recent),
             Frame::Hello(_) | Frame::GetPeers(_) | Frame::Peers(_) | Frame::Neighbourhood(_) => unreachable!(),
         });
     }
@@ -139,7 +139,7 @@ impl World {
                 let (_, (from, to, frame)) = self.queue.pop_first().unwrap();
                 self.receive(from, to, frame);
             } else if let Some((_, key)) = wake {
-                self.with(key, |packets, now, neighbours, out| packets.wake(now, neighbours, out));
+                self.with(key, |packets, scene| packets.wake(scene));
             }
         }
         self.now = end;
@@ -163,8 +163,8 @@ impl World {
     fn send(&mut self, from: LinkKey, destination: Prefix) -> Cell {
         let cell = self.cell(destination);
         let sent = cell.clone();
-        self.with(from, |packets, now, neighbours, out| {
-            packets.originate(now, sent, BudgetClass::MAX, neighbours, out).unwrap();
+        self.with(from, |packets, scene| {
+            packets.originate(scene, sent, BudgetClass::MAX).unwrap();
         });
         cell
     }
@@ -345,9 +345,7 @@ fn a_full_pool_refuses_what_comes_and_keeps_what_it_has() {
     let (mut accepted, mut refused) = (0, 0);
     for _ in 0..20_000 {
         let cell = world.cell(Prefix::of(&Address([0; 32]), Luminosity::FULL));
-        let result = world.with(origin, |packets, now, neighbours, out| {
-            packets.originate(now, cell, BudgetClass::MAX, neighbours, out)
-        });
+        let result = world.with(origin, |packets, scene| packets.originate(scene, cell, BudgetClass::MAX));
         match result {
             Ok(_) => accepted += 1,
             Err(refusal) => {
@@ -374,7 +372,7 @@ fn a_busy_next_hop_is_asked_again_until_it_takes_the_cell() {
         let Frame::Cell(CellFrame { custody_nonce: nonce, .. }) = frame else { panic!("a cell") };
         world.receive(bob, alice, Frame::Custody(vec![Receipt { nonce, verdict: Verdict::Busy }]));
         world.now = world.now + 101;
-        world.with(alice, |packets, now, neighbours, out| packets.wake(now, neighbours, out));
+        world.with(alice, |packets, scene| packets.wake(scene));
     }
     world.run(1_000);
     assert_eq!((world.delivered.get(&bob), &world.ended[..]), (Some(&1), &[Ok(())][..]));
@@ -389,7 +387,7 @@ fn what_a_lost_peer_did_not_take_goes_to_another() {
     let firsts: Vec<LinkKey> = world.queue.values().map(|(_, to, _)| *to).collect();
     world.queue.clear();
     for gone in firsts {
-        world.with(origin, |packets, now, neighbours, out| packets.peer_down(now, gone, neighbours, out));
+        world.with(origin, |packets, scene| packets.peer_down(scene, gone));
     }
     world.run(20_000);
     assert_eq!(world.coverage(&region).1, 0);

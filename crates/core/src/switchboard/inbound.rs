@@ -5,6 +5,7 @@ use mainframe_base::{LinkKey, Time};
 
 use super::relay::Said;
 use super::{LinkEvent, Relay};
+use crate::packet::Scene;
 use crate::wire::Frame;
 
 impl Relay {
@@ -37,14 +38,13 @@ impl Relay {
         if !of_overlay && !self.overlay.is_greeted(&from) {
             return self.overlay.on_early_frame(now, from, &mut said.overlay);
         }
-        let neighbours = self.overlay.neighbours();
-        let out = &mut said.packets;
+        let scene = &mut Scene { now, neighbours: self.overlay.neighbours(), out: &mut said.packets };
         match frame {
-            Frame::Cell(frame) => self.packets.cell(now, from, frame, neighbours, out),
-            Frame::Custody(receipts) => self.packets.receipts(now, from, &receipts, neighbours, out),
-            Frame::Digest(digests) => self.packets.digests(now, from, &digests, neighbours, out),
-            Frame::Pull(pulls) => self.packets.pulls(now, from, &pulls, neighbours, out),
-            Frame::Recent(recent) => self.packets.recent(now, from, &recent, out),
+            Frame::Cell(frame) => self.packets.cell(scene, from, frame),
+            Frame::Custody(receipts) => self.packets.receipts(scene, from, &receipts),
+            Frame::Digest(digests) => self.packets.digests(scene, from, &digests),
+            Frame::Pull(pulls) => self.packets.pulls(scene, from, &pulls),
+            Frame::Recent(recent) => self.packets.recent(scene, from, &recent),
             Frame::Hello(_) | Frame::GetPeers(_) | Frame::Peers(_) | Frame::Neighbourhood(_) => {
                 self.overlay.on_frame(now, from, frame, &mut said.overlay);
             }

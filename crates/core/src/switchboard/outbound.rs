@@ -5,6 +5,7 @@ use mainframe_base::{Refusal, Time};
 use super::relay::Said;
 use super::{CommandId, Relay, RelayEffect, RelayReply};
 use crate::cost;
+use crate::packet::Scene;
 use crate::wire::{BudgetClass, Cell};
 
 impl Relay {
@@ -18,9 +19,8 @@ impl Relay {
         said: &mut Said,
         out: &mut Vec<RelayEffect>,
     ) {
-        let result = self
-            .within_budget(&cell, budget)
-            .and_then(|()| self.packets.originate(now, cell, budget, self.overlay.neighbours(), &mut said.packets));
+        let mut scene = Scene { now, neighbours: self.overlay.neighbours(), out: &mut said.packets };
+        let result = self.within_budget(&cell, budget).and_then(|()| self.packets.originate(&mut scene, cell, budget));
         out.push(RelayEffect::Reply(command, result.map_or_else(RelayReply::Refused, RelayReply::Accepted)));
     }
 

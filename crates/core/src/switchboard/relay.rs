@@ -11,7 +11,7 @@ use crate::codec::Reader;
 use crate::crypto::{NodeRecord, Verifier};
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::overlay::{Estimate, Goodbye, Myself, Overlay, OverlayConfig, OverlayFact, OverlayOut, OverlayWish};
-use crate::packet::{PacketConfig, PacketFact, PacketOut, PacketWish, Packets};
+use crate::packet::{PacketConfig, PacketFact, PacketOut, PacketWish, Packets, Scene};
 use crate::store::{Table, Tx};
 
 /// Peers whose faults are remembered one by one; beyond them only the sums are kept.
@@ -115,7 +115,8 @@ impl Relay {
             self.overlay.wake(now, &mut said.overlay);
         }
         if self.packets.next_wake().is_some_and(|due| due <= now) {
-            self.packets.wake(now, self.overlay.neighbours(), &mut said.packets);
+            let neighbours = self.overlay.neighbours();
+            self.packets.wake(&mut Scene { now, neighbours, out: &mut said.packets });
         }
     }
 
@@ -146,7 +147,8 @@ impl Relay {
                 RelayEvent::PeerUp(peer, address)
             }
             OverlayFact::PeerDown(peer, address) => {
-                self.packets.peer_down(now, peer, self.overlay.neighbours(), &mut said.packets);
+                let neighbours = self.overlay.neighbours();
+                self.packets.peer_down(&mut Scene { now, neighbours, out: &mut said.packets }, peer);
                 RelayEvent::PeerDown(peer, address)
             }
             OverlayFact::Joined(depth) => RelayEvent::Joined(depth),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use anyhow::bail;
 use futures::StreamExt;
 use mainframe_sdk::{AddPerson, Body, Client, Event, SendRequest};
 use serde::Serialize;
@@ -12,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cli::{BenchBurst, Global};
 use crate::devnet::{Held, Network, Wanted};
+use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::reach;
 
@@ -57,6 +59,9 @@ struct Tally {
 /// # Errors
 /// If the network does not come up.
 pub(crate) async fn run(global: &Global, wanted: &BenchBurst, output: &Output) -> anyhow::Result<()> {
+    if wanted.kill + 2 > wanted.nodes {
+        bail!(Failure::new(Exit::Usage, "two nodes at least must be left").next("fewer --kill, or more --nodes"));
+    }
     let dir = std::env::temp_dir().join(format!("mainframe-burst-{}", std::process::id()));
     let held = Held::take(&dir, false)?;
     let nodes = usize::from(wanted.nodes);
@@ -166,10 +171,11 @@ async fn send_all(
     let mut sends = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let (began, mut number) = (Instant::now(), 0);
-    while number < wanted.packets {
+    // Pairs that have lost an end are passed over, so that as many packets are sent as were asked for.
+    let (began, mut number, mut sent) = (Instant::now(), 0, 0);
+    while sent < wanted.packets {
         ticks.tick().await;
-        if killed.is_empty() && number >= wanted.packets / 2 {
+        if killed.is_empty() && sent >= wanted.packets / 2 {
             killed = victims(network.nodes.len(), usize::from(wanted.kill));
             for index in &killed {
                 network.nodes[*index].process.kill().await?;
@@ -177,23 +183,25 @@ async fn send_all(
             output.note(format!("  killed {} nodes", killed.len()));
         }
         let due = (began.elapsed().as_secs_f64() * wanted.rate) as u64;
-        while number < due.min(wanted.packets) {
-            let Pair { from, to } = pair(number, network.nodes.len());
-            if !killed.contains(&from) && !killed.contains(&to) {
-                let client = network.nodes[from].client.clone();
-                let request = SendRequest::to(addresses[to].as_str(), Body::text(number.to_string()));
-                let (tally, of) = (tally.clone(), number);
-                sends.spawn(async move {
-                    let accepted = client.send(&request).await.is_ok();
-                    let mut tally = locked(&tally);
-                    if accepted {
-                        tally.accepted.insert(of);
-                    } else {
-                        tally.refused += 1;
-                    }
-                });
-            }
+        while sent < due.min(wanted.packets) {
+            let (Pair { from, to }, of) = (pair(number, network.nodes.len()), number);
             number += 1;
+            if killed.contains(&from) || killed.contains(&to) {
+                continue;
+            }
+            sent += 1;
+            let client = network.nodes[from].client.clone();
+            let request = SendRequest::to(addresses[to].as_str(), Body::text(of.to_string()));
+            let tally = tally.clone();
+            sends.spawn(async move {
+                let accepted = client.send(&request).await.is_ok();
+                let mut tally = locked(&tally);
+                if accepted {
+                    tally.accepted.insert(of);
+                } else {
+                    tally.refused += 1;
+                }
+            });
         }
         while sends.try_join_next().is_some() {}
     }

@@ -17,14 +17,18 @@ use crate::reach;
 
 /// Bob hides among at least so many, himself included: "several", and few enough to print.
 const HIDDEN_AMONG: usize = 4;
+/// The place of Bob's node in the cast.
+const BOB: usize = 1;
 /// Events of all nodes waiting to be looked at; a message of this network makes some dozens.
 const EVENTS_MAX: usize = 4_096;
 
 /// Everything the demo needs.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    /// The nodes; the first is Alice's, the second Bob's.
+    /// The nodes; the second is Bob's.
     pub(crate) network: Network,
+    /// The place of Alice's.
+    alice: usize,
     /// Where Bob is written to.
     pub(crate) bob_address: String,
     /// How many bits of his position that tells.
@@ -54,8 +58,9 @@ impl Stage {
         held.write(&State { pid: std::process::id(), ready_s: Some(network.ready_s), nodes })?;
 
         let overlays = network.nodes.iter().map(overlay).collect::<anyhow::Result<Vec<Address>>>()?;
-        let luminosity = wanted.luminosity.unwrap_or_else(|| several(&overlays, 1));
-        let people = [("alice", 0, None), ("bob", 1, Some(luminosity))];
+        let luminosity = wanted.luminosity.unwrap_or_else(|| several(&overlays, BOB));
+        let alice = outside(&overlays, BOB, luminosity);
+        let people = [("alice", alice, None), ("bob", BOB, Some(luminosity))];
         let mut addresses = Vec::new();
         for (name, index, luminosity) in people {
             let person = AddPerson { name: name.to_owned(), luminosity };
@@ -75,18 +80,19 @@ impl Stage {
             depths: range(|status| u64::from(status.relay.depth)),
             peers: range(|status| status.relay.peers),
             held,
+            alice,
             network,
         })
     }
 
     /// Alice's node.
     pub(crate) fn alice(&self) -> &Node {
-        &self.network.nodes[0]
+        &self.network.nodes[self.alice]
     }
 
     /// Bob's node.
     pub(crate) fn bob(&self) -> &Node {
-        &self.network.nodes[1]
+        &self.network.nodes[BOB]
     }
 
     /// The network's directory.
@@ -138,13 +144,13 @@ impl Stage {
         format!(
             "  {count} processes on 127.77.0.0/16, no server; ready in {:.1} s; {} peers each, depth {}.\n  \
              {small}\n\n  \
-             Alice is a person on node {} at {alice}…, Bob one on node {} at {bob}….\n  \
+             Alice is a person on node {} (at {alice}…), Bob one on node {} (at {bob}…).\n  \
              Bob's address tells {} of those bits, {}: {} of {count} nodes match. Any of them could be his.\n",
             self.network.ready_s,
             range(self.peers),
             range(self.depths),
-            output.cyan("alice"),
-            output.cyan("bob"),
+            output.cyan(&self.alice().process.name),
+            output.cyan(&self.bob().process.name),
             self.luminosity,
             output.bold(self.region().to_string()),
             output.bold(region.len().to_string()),
@@ -154,14 +160,14 @@ impl Stage {
     /// What to try next.
     pub(crate) fn hints(&self, output: &Output) -> String {
         let program = std::env::args().next().unwrap_or_else(|| "mainframe".to_owned());
-        let dir = self.dir().display();
+        let (dir, alice) = (self.dir().display(), self.alice().process.data_dir.display());
         let commands = [
             ("read along as Bob", format!("{program} --data-dir {dir}/bob listen")),
             (
                 "darker: everyone could be Bob",
-                format!("{program} --data-dir {dir}/alice send --luminosity 0 --to {} hi", self.bob_address),
+                format!("{program} --data-dir {alice} send --luminosity 0 --to {} hi", self.bob_address),
             ),
-            ("Alice's peers, by bin", format!("{program} --data-dir {dir}/alice net topology")),
+            ("Alice's peers, by bin", format!("{program} --data-dir {alice} net topology")),
             ("all nodes and what they use", format!("{program} devnet status --dir {dir}")),
         ];
         let hints = commands.map(|(what, command)| format!("  {}\n    {command}", output.dim(format!("# {what}"))));
@@ -182,6 +188,11 @@ fn several(overlays: &[Address], receiver: usize) -> u16 {
     let mut shared: Vec<u16> = overlays.iter().map(|other| other.proximity(&overlays[receiver])).collect();
     shared.sort_unstable_by(|a, b| b.cmp(a));
     shared.get(HIDDEN_AMONG - 1).copied().unwrap_or(0).min(254)
+}
+
+/// The first node from which a message has to travel to the receiver's region; the first of all if there is none.
+fn outside(overlays: &[Address], receiver: usize, luminosity: u16) -> usize {
+    overlays.iter().position(|other| other.proximity(&overlays[receiver]) < luminosity).unwrap_or(0)
 }
 
 fn overlay(node: &Node) -> anyhow::Result<Address> {
@@ -223,7 +234,15 @@ mod tests {
     fn the_luminosity_leaves_several_possible_receivers() {
         let at = |first: u8| Address([first; 32]);
         let overlays = [at(0b0000_0000), at(0b1100_0000), at(0b1101_0000), at(0b1111_0000), at(0b1000_0000)];
-        assert_eq!(several(&overlays, 1), 1);
+        assert_eq!(several(&overlays, BOB), 1);
         assert_eq!(several(&overlays[..3], 1), 0);
+    }
+
+    #[test]
+    fn alice_is_outside_the_region_if_anybody_is() {
+        let overlays = [0b1000_0000, 0b1100_0000, 0b0100_0000].map(|first| Address([first; 32]));
+        assert_eq!(outside(&overlays, 1, 2), 0);
+        assert_eq!(outside(&overlays, 1, 1), 2);
+        assert_eq!(outside(&overlays, 1, 0), 0);
     }
 }
