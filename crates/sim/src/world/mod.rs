@@ -4,6 +4,7 @@
 //! let the effects out. All in one thread, all from one seed.
 
 mod counts;
+mod endpoints;
 mod links;
 
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::collections::HashMap;
 use mainframe_base::{LinkKey, Locator, PacketId};
 use mainframe_core::store::MemoryStore;
 use mainframe_core::switchboard::{
-    CommandId, DownReason, LinkEvent, Outcome, RelayEffect, RelayEvent, RelayInput, RelayReply,
+    CommandId, DownReason, EndpointInput, LinkEvent, Outcome, RelayEffect, RelayEvent, RelayInput, RelayReply,
 };
 use mainframe_core::wire::OutFrame;
 
@@ -25,6 +26,7 @@ use crate::trace::Trace;
 use crate::watch::{Watch, done, told};
 use counts::ACCUSATIONS_MAX;
 pub use counts::{Accusation, Counts};
+pub use endpoints::Heard;
 use links::{Attempt, locator_of};
 
 /// How a node stops.
@@ -44,6 +46,8 @@ enum Event {
     Connect { from: NodeId, life: u32, to: NodeId, attempt: Attempt },
     GiveUp { from: NodeId, life: u32, attempt: Attempt },
     Wake { node: NodeId, life: u32 },
+    ForEndpoint { node: NodeId, life: u32, input: EndpointInput },
+    ForRelay { node: NodeId, life: u32, input: RelayInput },
 }
 
 /// A whole network.
@@ -61,6 +65,7 @@ pub struct World<M> {
     outcomes: Vec<(PacketId, Outcome)>,
     effects: Vec<RelayEffect>,
     watch: Option<Watch>,
+    heard: Heard,
 }
 
 impl<M> std::fmt::Debug for World<M> {
@@ -86,6 +91,7 @@ impl<M: Machine> World<M> {
             outcomes: Vec::new(),
             effects: Vec::new(),
             watch: None,
+            heard: Heard::default(),
         }
     }
 
@@ -305,6 +311,16 @@ impl<M: Machine> World<M> {
                 }
             }
             Event::Wake { node, life } => self.wake(node, life),
+            Event::ForEndpoint { node, life, input } => {
+                if self.is_alive(node, life) {
+                    self.handle_endpoint(node, input);
+                }
+            }
+            Event::ForRelay { node, life, input } => {
+                if self.is_alive(node, life) {
+                    self.handle(node, input);
+                }
+            }
         }
     }
 
@@ -354,7 +370,10 @@ impl<M: Machine> World<M> {
             RelayEffect::Send(to, frame) => self.send(id, to, frame),
             RelayEffect::Dial { peer, locators } => self.dial(id, peer, locators),
             RelayEffect::Hangup(peer, _) => self.hang_up(id, peer),
-            RelayEffect::Cell(cell) => self.packets.on_handed(&cell, id.0, self.now),
+            RelayEffect::Cell(cell) => {
+                self.packets.on_handed(&cell, id.0, self.now);
+                self.hand_to_endpoint(id, cell);
+            }
             RelayEffect::Reply(command, reply) => self.replies.push((id, command, reply)),
             RelayEffect::Publish(event) => self.note_event(id, event),
         }
