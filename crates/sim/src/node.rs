@@ -2,7 +2,7 @@
 
 use mainframe_base::{LinkKey, Locator, Time};
 use mainframe_core::store::{MemoryStore, Tx};
-use mainframe_core::switchboard::{Relay, RelayEffect, RelayInput};
+use mainframe_core::switchboard::{Endpoint, Relay, RelayEffect, RelayInput};
 
 use crate::masks::Mask;
 use crate::moment::Moment;
@@ -55,6 +55,9 @@ pub(crate) struct Node<M> {
     pub(crate) mask: Mask,
     /// None while the node is not running.
     pub(crate) machine: Option<M>,
+    /// None while the node is not running, and at nodes without people.
+    pub(crate) endpoint: Option<Box<Endpoint>>,
+    pub(crate) endpoint_wake_at: Option<Moment>,
     pub(crate) store: MemoryStore,
     /// Counts starts: what was meant for an earlier life does not reach a later one.
     pub(crate) life: u32,
@@ -75,6 +78,8 @@ impl<M> Node<M> {
             locator,
             mask: Mask::Honest,
             machine: None,
+            endpoint: None,
+            endpoint_wake_at: None,
             store: MemoryStore::default(),
             life: 0,
             wake_at: None,
@@ -122,6 +127,8 @@ impl<M> Node<M> {
     /// Everything that ends with a life.
     pub(crate) fn stop(&mut self) -> Vec<Link> {
         self.machine = None;
+        self.endpoint = None;
+        self.endpoint_wake_at = None;
         self.wake_at = None;
         self.power_fails = false;
         self.dialling.clear();

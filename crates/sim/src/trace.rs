@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use mainframe_base::{LinkKey, Locator};
-use mainframe_core::switchboard::{LinkEvent, RelayEffect, RelayEvent, RelayInput};
+use mainframe_core::switchboard::{EndpointEffect, EndpointInput, LinkEvent, RelayEffect, RelayEvent, RelayInput};
 
 use crate::frames::{cell_name, telling};
 use crate::moment::Moment;
@@ -61,6 +61,31 @@ impl Trace {
             RelayEffect::Cell(cell) => self.tagged(b'C', &cell_name(cell.bytes())),
             RelayEffect::Reply(id, reply) => self.debug(b'R', &(id, reply)),
             RelayEffect::Publish(event) => self.publish(event),
+        }
+    }
+
+    /// A node's endpoint half is given something.
+    pub fn endpoint_input(&mut self, at: Moment, node: u32, input: &EndpointInput) {
+        self.put(&at.0.to_be_bytes());
+        self.put(&node.to_be_bytes());
+        match input {
+            EndpointInput::Cell(cell) => self.tagged(b'e', &cell_name(cell.bytes())),
+            // A command may hold keys and has no readable form; what it asks for follows from the seed and shows in its
+            // effects.
+            EndpointInput::Command(id, _) => self.tagged(b'E', &id.0.to_be_bytes()),
+            EndpointInput::Wake => self.put(b"t"),
+        }
+    }
+
+    /// What it caused.
+    pub fn endpoint_effect(&mut self, effect: &EndpointEffect) {
+        match effect {
+            EndpointEffect::Cell(id, cell, budget) => {
+                self.tagged(b's', &id.0.to_be_bytes());
+                self.put(&[budget.number()]);
+                self.put(&cell_name(cell.bytes()));
+            }
+            EndpointEffect::Reply(..) | EndpointEffect::Publish(_) => self.debug(b'p', effect),
         }
     }
 

@@ -3,17 +3,19 @@
 //! It does for every node what the node's driver does outside: begin, handle one input, commit if something changed,
 //! let the effects out. All in one thread, all from one seed.
 
-use std::collections::{BTreeMap, HashMap};
+mod counts;
+mod endpoints;
+mod links;
 
-use bytes::Bytes;
-use mainframe_base::{Fault, LinkKey, Locator, PacketId, Transport};
+use std::collections::HashMap;
+
+use mainframe_base::{LinkKey, Locator, PacketId};
 use mainframe_core::store::MemoryStore;
 use mainframe_core::switchboard::{
-    CommandId, DownReason, LinkEvent, Outcome, RelayEffect, RelayEvent, RelayInput, RelayReply,
+    CommandId, DownReason, EndpointInput, LinkEvent, Outcome, RelayEffect, RelayEvent, RelayInput, RelayReply,
 };
 use mainframe_core::wire::OutFrame;
 
-use crate::frames::{Kind, kind, read_control};
 use crate::masks::Mask;
 use crate::moment::Moment;
 use crate::net::{Net, NetConfig, Nudge};
@@ -22,13 +24,10 @@ use crate::packets::{Note, Packets};
 use crate::queue::Queue;
 use crate::trace::Trace;
 use crate::watch::{Watch, done, told};
-
-/// The first of the nodes' network addresses: 16.0.0.1, the next is 16.0.1.1 and so on, each in a /24 of its own.
-const FIRST_IP: u32 = 0x1000_0001;
-/// The port every node listens at.
-const PORT: u16 = 4_001;
-/// The port dialled connections come from.
-const DIALLING_PORT: u16 = 50_000;
+use counts::ACCUSATIONS_MAX;
+pub use counts::{Accusation, Counts};
+pub use endpoints::Heard;
+use links::{Attempt, locator_of};
 
 /// How a node stops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,49 +38,6 @@ pub enum Stop {
     Vanished,
 }
 
-/// A relay reported that a peer broke the protocol.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Accusation {
-    /// When.
-    pub at: Moment,
-    /// Who says so.
-    pub by: NodeId,
-    /// Of whom.
-    pub of: NodeId,
-    /// What it is said to have done.
-    pub fault: Fault,
-}
-
-/// Accusations kept one by one; beyond them only the sums are.
-const ACCUSATIONS_MAX: usize = 1_000;
-
-/// Numbers kept while the world runs.
-#[derive(Clone, Debug, Default)]
-pub struct Counts {
-    /// Inputs handled.
-    pub inputs: u64,
-    /// Frames put on standing links.
-    pub frames: u64,
-    /// Frames lost on the way.
-    pub lost: u64,
-    /// Frames sent to peers whose connection was gone.
-    pub unsent: u64,
-    /// Dials begun.
-    pub dials: u64,
-    /// Connections made.
-    pub connections: u64,
-    /// Faults that relays reported of peers.
-    pub faults: BTreeMap<Fault, u64>,
-    /// The first of them.
-    pub accusations: Vec<Accusation>,
-    /// Wake-ups that asked to be woken again in the same millisecond.
-    pub restless: u64,
-    /// What became of the packets that were accepted, by the word of the sender's relay half.
-    pub handed_over: u64,
-    /// Packets whose sender's relay half gave up.
-    pub given_up: u64,
-}
-
 enum Event {
     Frame { from: NodeId, to: NodeId, connection: Connection, frame: OutFrame, note: Option<Note> },
     News { node: NodeId, life: u32, event: LinkEvent },
@@ -90,14 +46,8 @@ enum Event {
     Connect { from: NodeId, life: u32, to: NodeId, attempt: Attempt },
     GiveUp { from: NodeId, life: u32, attempt: Attempt },
     Wake { node: NodeId, life: u32 },
-}
-
-/// A dial under way.
-struct Attempt {
-    peer: Option<LinkKey>,
-    locators: Vec<Locator>,
-    /// Which of them is being tried.
-    at: usize,
+    ForEndpoint { node: NodeId, life: u32, input: EndpointInput },
+    ForRelay { node: NodeId, life: u32, input: RelayInput },
 }
 
 /// A whole network.
@@ -115,6 +65,7 @@ pub struct World<M> {
     outcomes: Vec<(PacketId, Outcome)>,
     effects: Vec<RelayEffect>,
     watch: Option<Watch>,
+    heard: Heard,
 }
 
 impl<M> std::fmt::Debug for World<M> {
@@ -140,6 +91,7 @@ impl<M: Machine> World<M> {
             outcomes: Vec::new(),
             effects: Vec::new(),
             watch: None,
+            heard: Heard::default(),
         }
     }
 
@@ -359,6 +311,16 @@ impl<M: Machine> World<M> {
                 }
             }
             Event::Wake { node, life } => self.wake(node, life),
+            Event::ForEndpoint { node, life, input } => {
+                if self.is_alive(node, life) {
+                    self.handle_endpoint(node, input);
+                }
+            }
+            Event::ForRelay { node, life, input } => {
+                if self.is_alive(node, life) {
+                    self.handle(node, input);
+                }
+            }
         }
     }
 
@@ -408,7 +370,10 @@ impl<M: Machine> World<M> {
             RelayEffect::Send(to, frame) => self.send(id, to, frame),
             RelayEffect::Dial { peer, locators } => self.dial(id, peer, locators),
             RelayEffect::Hangup(peer, _) => self.hang_up(id, peer),
-            RelayEffect::Cell(cell) => self.packets.on_handed(&cell, id.0, self.now),
+            RelayEffect::Cell(cell) => {
+                self.packets.on_handed(&cell, id.0, self.now);
+                self.hand_to_endpoint(id, cell);
+            }
             RelayEffect::Reply(command, reply) => self.replies.push((id, command, reply)),
             RelayEffect::Publish(event) => self.note_event(id, event),
         }
@@ -470,200 +435,7 @@ impl<M: Machine> World<M> {
             self.queue.push(next, Event::Wake { node: id, life: node.life });
         }
     }
-
-    fn send(&mut self, from: NodeId, to: LinkKey, frame: OutFrame) {
-        let to = self.by_key.get(&to).copied();
-        let Some((to, link)) = to.and_then(|to| Some((to, self.nodes[from.index()].link_mut(to)?))) else {
-            self.counts.unsent += 1;
-            return;
-        };
-        self.counts.frames += 1;
-        let note = match &frame.cell {
-            Some(cell) => self.packets.on_sent(cell, from.0, to.0),
-            None => {
-                if kind(&frame.head) == Kind::Digest
-                    && let Some(frame) = read_control(&frame.head)
-                {
-                    self.packets.on_control_sent(&frame);
-                }
-                None
-            }
-        };
-        let arrival = self.now + self.net.one_way_us(self.now, from.index(), to.index());
-        let connection = link.connection;
-        // A transport delivers what opens a connection, and in its place, or there is no connection.
-        let arrival = match link.first_arrival {
-            None => {
-                link.first_arrival = Some(arrival);
-                arrival
-            }
-            Some(first) => {
-                if self.net.loses() {
-                    self.counts.lost += 1;
-                    return;
-                }
-                arrival.max(first)
-            }
-        };
-        if self.net.reaches(from.index(), to.index()) {
-            self.queue.push(arrival, Event::Frame { from, to, connection, frame, note });
-        }
-    }
-
-    fn deliver(&mut self, from: NodeId, to: NodeId, connection: Connection, frame: OutFrame, note: Option<Note>) {
-        let node = &self.nodes[to.index()];
-        if node.link(from).is_none_or(|link| link.connection != connection) {
-            return;
-        }
-        let frame: Bytes = frame.to_bytes();
-        if !node.mask.lets_in(&frame) {
-            return;
-        }
-        if let Some(note) = note {
-            self.packets.on_arrived(note, to.0, self.now);
-        } else if kind(&frame) == Kind::Pull
-            && let Some(pull) = read_control(&frame)
-        {
-            self.packets.on_control_arrived(&pull, from.0, to.0);
-        }
-        let peer = self.nodes[from.index()].key;
-        self.handle(to, LinkEvent::Frames { peer, frames: vec![frame] }.into());
-    }
-
-    fn lose(&mut self, id: NodeId, peer: NodeId, connection: Connection, reason: DownReason) {
-        if self.nodes[id.index()].remove_link(peer, connection) {
-            let peer = self.nodes[peer.index()].key;
-            self.handle(id, LinkEvent::Down { peer, reason }.into());
-        }
-    }
-
-    fn hang_up(&mut self, id: NodeId, peer: LinkKey) {
-        let Some(peer) = self.find(&peer) else { return };
-        let Some(link) = self.nodes[id.index()].link(peer).copied() else { return };
-        self.nodes[id.index()].remove_link(peer, link.connection);
-        let event = LinkEvent::Down { peer: self.nodes[peer.index()].key, reason: DownReason::HungUp };
-        self.queue.push(self.now, Event::News { node: id, life: self.nodes[id.index()].life, event });
-        let after_us = if self.net.reaches(id.index(), peer.index()) {
-            self.net.one_way_us(self.now, id.index(), peer.index())
-        } else {
-            self.net.silence_us()
-        };
-        let lost = Event::Lost { node: peer, peer: id, connection: link.connection, reason: DownReason::Closed };
-        self.queue.push(self.now + after_us, lost);
-    }
-
-    /// As the link does: dialling a peer that is up or being dialled does nothing; without a key every locator is
-    /// tried by itself; with one they are tried in turn.
-    fn dial(&mut self, from: NodeId, peer: Option<LinkKey>, locators: Vec<Locator>) {
-        let Some(key) = peer else {
-            for locator in locators {
-                self.try_dial(from, Attempt { peer: None, locators: vec![locator], at: 0 });
-            }
-            return;
-        };
-        let target = self.find(&key);
-        let is_known = target.is_some_and(|to| self.nodes[from.index()].link(to).is_some());
-        if is_known || locators.is_empty() || target.is_some_and(|to| !self.nodes[from.index()].begin_dial(to)) {
-            return;
-        }
-        self.try_dial(from, Attempt { peer, locators, at: 0 });
-    }
-
-    fn try_dial(&mut self, from: NodeId, attempt: Attempt) {
-        self.counts.dials += 1;
-        let life = self.nodes[from.index()].life;
-        let to = node_at(&attempt.locators[attempt.at]).filter(|to| to.index() < self.nodes.len() && *to != from);
-        match to.filter(|to| self.is_online(*to) && self.net.reaches(from.index(), to.index())) {
-            Some(to) => {
-                // a round trip for the transport, and half of one for the handshake's last message
-                let there = self.net.one_way_us(self.now, from.index(), to.index());
-                let back = self.net.one_way_us(self.now, to.index(), from.index());
-                let again = self.net.one_way_us(self.now, from.index(), to.index());
-                self.queue.push(self.now + there + back + again, Event::Connect { from, life, to, attempt });
-            }
-            None => {
-                let patience_us = self.net.config().dial_patience_us;
-                self.queue.push(self.now + patience_us, Event::GiveUp { from, life, attempt });
-            }
-        }
-    }
-
-    fn connect(&mut self, from: NodeId, life: u32, to: NodeId, attempt: Attempt) {
-        if !self.is_alive(from, life) {
-            return;
-        }
-        if !self.is_online(to) || !self.net.reaches(from.index(), to.index()) {
-            let rest_us = self.net.config().dial_patience_us / 2;
-            self.queue.push(self.now + rest_us, Event::GiveUp { from, life, attempt });
-            return;
-        }
-        if attempt.peer.is_some_and(|key| key != self.nodes[to.index()].key) {
-            return self.fail_dial(from, attempt, "someone else answers");
-        }
-        if self.are_connected(from, to) {
-            // the other one's dial, or an earlier one, won
-            self.nodes[from.index()].end_dial(to);
-            if attempt.peer.is_none() {
-                self.fail_dial(from, attempt, "connected already");
-            }
-            return;
-        }
-        let connections_max = self.net.config().connections_max;
-        if [from, to].iter().any(|id| self.nodes[id.index()].links().len() >= connections_max) {
-            return self.fail_dial(from, attempt, "too many connections");
-        }
-        self.join_ends(from, to);
-    }
-
-    fn join_ends(&mut self, from: NodeId, to: NodeId) {
-        // One end may not have heard yet that their last connection is gone.
-        for (id, peer) in [(from, to), (to, from)] {
-            if let Some(link) = self.nodes[id.index()].link(peer).copied() {
-                self.lose(id, peer, link.connection, DownReason::Closed);
-            }
-        }
-        if !self.is_online(from) || !self.is_online(to) {
-            return;
-        }
-        self.connections += 1;
-        self.counts.connections += 1;
-        self.nodes[from.index()].end_dial(to);
-        self.nodes[to.index()].end_dial(from);
-        self.nodes[from.index()].add_link(to, self.connections);
-        self.nodes[to.index()].add_link(from, self.connections);
-        let dialler = Locator { port: DIALLING_PORT, ..self.nodes[from.index()].locator };
-        let (from_key, to_key) = (self.nodes[from.index()].key, self.nodes[to.index()].key);
-        let listener = self.nodes[to.index()].locator;
-        self.handle(from, LinkEvent::Up { peer: to_key, outbound: true, remote: listener }.into());
-        if self.nodes[to.index()].link(from).is_some() {
-            self.handle(to, LinkEvent::Up { peer: from_key, outbound: false, remote: dialler }.into());
-        }
-    }
-
-    /// One locator came to nothing: the next one is tried.
-    fn fail_dial(&mut self, from: NodeId, mut attempt: Attempt, why: &str) {
-        let locator = attempt.locators[attempt.at];
-        attempt.at += 1;
-        let peer = attempt.peer;
-        if attempt.at < attempt.locators.len() {
-            self.try_dial(from, attempt);
-        } else if let Some(to) = peer.and_then(|key| self.find(&key)) {
-            self.nodes[from.index()].end_dial(to);
-        }
-        self.handle(from, LinkEvent::DialFailed { peer, locator, why: why.to_owned() }.into());
-    }
-}
-
-fn locator_of(node: u32) -> Locator {
-    Locator { transport: Transport::Tcp, ip: std::net::Ipv4Addr::from(FIRST_IP + (node << 8)).into(), port: PORT }
-}
-
-fn node_at(locator: &Locator) -> Option<NodeId> {
-    let std::net::IpAddr::V4(ip) = locator.ip else { return None };
-    let offset = u32::from(ip).checked_sub(FIRST_IP)?;
-    (locator.port == PORT && offset & 0xFF == 0).then_some(NodeId(offset >> 8))
 }
 
 #[cfg(test)]
-#[path = "world_tests.rs"]
 mod tests;

@@ -1,0 +1,51 @@
+//! Numbers kept while the world runs.
+
+use std::collections::BTreeMap;
+
+use mainframe_base::Fault;
+
+use crate::moment::Moment;
+use crate::node::NodeId;
+
+/// A relay reported that a peer broke the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accusation {
+    /// When.
+    pub at: Moment,
+    /// Who says so.
+    pub by: NodeId,
+    /// Of whom.
+    pub of: NodeId,
+    /// What it is said to have done.
+    pub fault: Fault,
+}
+
+/// Accusations kept one by one; beyond them only the sums are.
+pub(super) const ACCUSATIONS_MAX: usize = 1_000;
+
+/// Numbers kept while the world runs.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Inputs handled.
+    pub inputs: u64,
+    /// Frames put on standing links.
+    pub frames: u64,
+    /// Frames lost on the way.
+    pub lost: u64,
+    /// Frames sent to peers whose connection was gone.
+    pub unsent: u64,
+    /// Dials begun.
+    pub dials: u64,
+    /// Connections made.
+    pub connections: u64,
+    /// Faults that relays reported of peers.
+    pub faults: BTreeMap<Fault, u64>,
+    /// The first of them.
+    pub accusations: Vec<Accusation>,
+    /// Wake-ups that asked to be woken again in the same millisecond.
+    pub restless: u64,
+    /// What became of the packets that were accepted, by the word of the sender's relay half.
+    pub handed_over: u64,
+    /// Packets whose sender's relay half gave up.
+    pub given_up: u64,
+}

@@ -1,0 +1,93 @@
+//! Endpoint halves, at the few nodes that have people. As in the node they have transactions of their own, and hand
+//! cells to their relay half, and get them from it, from one turn to the next.
+
+use mainframe_base::Time;
+use mainframe_core::switchboard::{
+    CommandId, Endpoint, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply, Message,
+    RelayInput,
+};
+use mainframe_core::wire::Cell;
+
+use super::{Event, Stop, World};
+use crate::moment::Moment;
+use crate::node::{Machine, NodeId};
+
+/// What endpoint halves said since the last look.
+#[derive(Clone, Default, Debug)]
+pub struct Heard {
+    /// Messages published: they were opened, and the commit that keeps them is done.
+    pub opened: Vec<(NodeId, Message)>,
+    /// Answers to commands.
+    pub replies: Vec<(NodeId, CommandId, EndpointReply)>,
+}
+
+impl<M: Machine> World<M> {
+    /// Runs an endpoint half at a node that is running, until the node stops.
+    pub fn seat(&mut self, id: NodeId, endpoint: Endpoint) {
+        assert!(self.is_online(id), "an endpoint half runs beside a relay half");
+        self.trace.deed(self.now, id.0, "seat");
+        self.nodes[id.index()].endpoint = Some(Box::new(endpoint));
+    }
+
+    /// Asks a node's endpoint half something at once; nothing happens without one.
+    pub fn ask(&mut self, id: NodeId, command: CommandId, what: EndpointCommand) {
+        self.handle_endpoint(id, EndpointInput::Command(command, what));
+    }
+
+    /// What endpoint halves said since the last call.
+    pub fn take_heard(&mut self) -> Heard {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// The relay half hands over a cell of its regions.
+    pub(super) fn hand_to_endpoint(&mut self, id: NodeId, cell: Cell) {
+        let node = &self.nodes[id.index()];
+        if node.endpoint.is_some() {
+            let event = Event::ForEndpoint { node: id, life: node.life, input: EndpointInput::Cell(cell) };
+            self.queue.push(self.now, event);
+        }
+    }
+
+    pub(super) fn handle_endpoint(&mut self, id: NodeId, input: EndpointInput) {
+        let node = &mut self.nodes[id.index()];
+        let Some(endpoint) = &mut node.endpoint else { return };
+        self.trace.endpoint_input(self.now, id.0, &input);
+        let mut effects = Vec::new();
+        endpoint.handle(self.now.time(), input, &mut node.store, &mut effects);
+        let next_wake = endpoint.next_wake();
+        if node.store.is_dirty() {
+            if node.power_fails {
+                return self.stop(id, Stop::Vanished);
+            }
+            node.store.commit();
+        }
+        for effect in effects {
+            self.trace.endpoint_effect(&effect);
+            self.perform_for_endpoint(id, effect);
+        }
+        self.plan_endpoint_wake(id, next_wake);
+    }
+
+    fn perform_for_endpoint(&mut self, id: NodeId, effect: EndpointEffect) {
+        match effect {
+            EndpointEffect::Cell(command, cell, budget) => {
+                let life = self.nodes[id.index()].life;
+                let input = RelayInput::Cell(command, cell, budget);
+                self.queue.push(self.now, Event::ForRelay { node: id, life, input });
+            }
+            EndpointEffect::Reply(command, reply) => self.heard.replies.push((id, command, reply)),
+            EndpointEffect::Publish(EndpointEvent::Opened(message)) => self.heard.opened.push((id, message)),
+        }
+    }
+
+    /// Early wake-ups do an endpoint half no harm, so one for each tick asked for is kept, and no more.
+    fn plan_endpoint_wake(&mut self, id: NodeId, due: Option<Time>) {
+        let node = &mut self.nodes[id.index()];
+        let Some(at) = due.map(|due| Moment::of(due).max(self.now + 1)) else { return };
+        if node.endpoint_wake_at != Some(at) {
+            node.endpoint_wake_at = Some(at);
+            let event = Event::ForEndpoint { node: id, life: node.life, input: EndpointInput::Wake };
+            self.queue.push(at, event);
+        }
+    }
+}
