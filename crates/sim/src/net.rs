@@ -61,9 +61,9 @@ pub struct NetConfig {
     pub connections_max: usize,
     /// How long a dial waits for someone who does not answer, in microseconds (libp2p's handshake limit).
     pub dial_patience_us: u64,
-    /// A link asks for a sign of life this often, in microseconds.
+    /// A link asks for a sign of life this often, in microseconds (the default of `mainframe-link`).
     pub ping_interval_us: u64,
-    /// It waits this long for one, in microseconds.
+    /// It waits this long for one, in microseconds (the same).
     pub ping_patience_us: u64,
 }
 
@@ -73,8 +73,8 @@ impl Default for NetConfig {
             loss_per_million: 10_000,
             connections_max: 1_024,
             dial_patience_us: 10_000_000,
-            ping_interval_us: 10_000_000,
-            ping_patience_us: 10_000_000,
+            ping_interval_us: 30_000_000,
+            ping_patience_us: 20_000_000,
         }
     }
 }

@@ -26,7 +26,7 @@ fn a_node_that_crashed_comes_back_from_its_peer_cache_alone() {
         population.stop(id, Stop::Vanished);
     }
     assert_eq!(cached(&population, crashed), before, "what was committed is there");
-    population.run_seconds(40);
+    population.run_seconds(60);
     population.restart(crashed);
     population.run_seconds(30);
     let truth = population.truth();
@@ -104,7 +104,7 @@ fn what_was_published_survives_a_crash_and_what_was_not_committed_was_never_publ
     assert_eq!(write_to_bob(&mut population, "second"), [""; 0], "power fails while it is being kept");
     assert!(!population.world().is_online(BOB));
     population.restart(BOB);
-    population.run_seconds(40);
+    population.run_seconds(60);
     seat_bob(&mut population);
     assert_eq!(inbox(&mut population), ["first"]);
     assert_eq!(write_to_bob(&mut population, "third"), ["third"]);

@@ -137,9 +137,9 @@ fn a_clean_stop_is_heard_at_once_and_a_silent_one_by_ping() {
     assert_eq!(stage.heard(0).last().unwrap(), "down Closed");
     stage.world.stop(stage.nodes[2], Stop::Vanished);
     stage.send(0, 2);
-    stage.run_seconds(9);
+    stage.run_seconds(19);
     assert_eq!(stage.heard(0).len(), 3, "not before the patience is over");
-    stage.run_seconds(11);
+    stage.run_seconds(31);
     assert_eq!(stage.heard(0).last().unwrap(), "down TimedOut");
 }
 
@@ -186,7 +186,7 @@ fn when_power_fails_neither_the_change_nor_its_effects_happened() {
     stage.puppet(0).writes = true;
     stage.world.fail_power(stage.nodes[0]);
     stage.send(0, 1);
-    stage.run_seconds(30);
+    stage.run_seconds(60);
     assert!(!stage.world.is_online(stage.nodes[0]));
     assert_eq!(stage.heard(1), ["up false", "down TimedOut"]);
     assert_eq!(stage.world.store(stage.nodes[0]).get(Table::Peers, b"key"), None);
@@ -211,7 +211,7 @@ fn a_partition_cuts_connections_and_dials_until_it_heals() {
     let mut stage = stage(2);
     stage.connect(0, 1);
     stage.world.partition(&[stage.nodes[1]]);
-    stage.run_seconds(25);
+    stage.run_seconds(55);
     assert_eq!(stage.heard(0), ["up true", "down TimedOut"]);
     assert_eq!(stage.heard(1), ["up false", "down TimedOut"]);
     stage.dial(0, 1);
