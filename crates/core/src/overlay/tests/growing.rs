@@ -228,24 +228,3 @@ fn a_node_that_dials_itself_lets_go_and_strikes_the_place_out() {
     assert!(matches!(out.wishes.last(), Some(OverlayWish::Hangup(other, _)) if *other == key));
     assert!(net.nodes[node].overlay.peers().next().is_none());
 }
-
-/// The figures of docs/protocol/overlay.md §11; minutes, so only on demand.
-#[test]
-#[ignore = "takes minutes"]
-fn two_thousand_nodes_join_through_one() {
-    let mut net = Net::grown(20, 2_000, 50, OverlayConfig::default());
-    show(&net, "2,000 nodes, as the last joins");
-    println!("joining took {:?} ms (mean, longest)", net.joining_ms());
-    for _ in 0..6 {
-        net.run_for(10_000);
-        show(&net, "2,000 nodes, later");
-    }
-    for index in 0..20 {
-        net.act(index * 100, |overlay, now, out| overlay.start_estimate(now, 8, index as u64, out));
-    }
-    let (dials, frames) = (net.dials, net.frames);
-    net.run_for(60_000);
-    let sizes: Vec<u64> = net.nodes.iter().flat_map(|node| &node.estimates).map(|estimate| estimate.nodes).collect();
-    println!("estimates {sizes:?}, dials {}, frames {}", net.dials - dials, net.frames - frames);
-    assert!(net.completeness() >= 0.99);
-}
