@@ -16,6 +16,9 @@ const ATTEMPTS_MAX: u8 = 8;
 /// A cell that waits for a window or after `Busy` is tried again after this long (guess).
 const AGAIN_MS: u64 = 50;
 
+/// A cell that waits for one peer's window looks for another peer with room this often (guess).
+const LOOK_AROUND_MS: u64 = 1_000;
+
 /// Patience for the last hop, and more for each four bits that remain: what a hop gains with eight balanced relays
 /// in each bin (protocol research §3.2). It depends on what remains only, so it tells nothing of how far a packet came.
 const PATIENCE_MS: u64 = 4_000;
@@ -219,13 +222,7 @@ impl Packets {
     pub(super) fn handover_due(&mut self, scene: &mut Scene<'_>, id: HandoverId) {
         let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
         match handover.state {
-            State::Idle => {
-                self.place(scene, id);
-            }
-            State::Waiting(peer) => {
-                if let Some(flow) = self.flows.get_mut(&peer) {
-                    flow.waiting.retain(|waiting| *waiting != id);
-                }
+            State::Idle | State::Waiting(_) => {
                 self.place(scene, id);
             }
             State::Sent(peer, nonce) => {
@@ -242,9 +239,13 @@ impl Packets {
         }
     }
 
-    /// This peer will not take the cell over: try the next.
+    /// This peer will not take the cell over: try the next. Nothing happens to a cell that is with another peer by now.
     pub(super) fn give_up_on(&mut self, scene: &mut Scene<'_>, id: HandoverId, peer: LinkKey) {
-        let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
+        let with_peer = |handover: &&mut Handover| match handover.state {
+            State::Idle => false,
+            State::Waiting(at) | State::Sent(at, _) => at == peer,
+        };
+        let Some(handover) = self.pool.handovers.get_mut(&id).filter(with_peer) else { return };
         self.timers.remove(&(handover.due, Timer::Handover(id)));
         handover.tried.push(peer);
         handover.attempts += 1;
@@ -285,11 +286,19 @@ impl Packets {
         }
     }
 
+    /// Queues for the peer's window, or keeps its place in the queue; looks around again after a while.
     fn wait_for(&mut self, now: Time, id: HandoverId, peer: LinkKey) {
-        if let Some(flow) = self.flows.get_mut(&peer) {
+        let state = State::Waiting(peer);
+        let queued = self.pool.handovers.get(&id).is_some_and(|handover| handover.state == state);
+        if let Some(flow) = self.flows.get_mut(&peer).filter(|_| !queued) {
+            // Cells that found another peer leave places behind; they must not outgrow the pool.
+            if flow.waiting.len() > 2 * self.pool.handovers.len() {
+                let waits = |id: &HandoverId| self.pool.handovers.get(id).is_some_and(|of| of.state == state);
+                flow.waiting.retain(waits);
+            }
             flow.waiting.push_back(id);
         }
-        self.set_state(id, State::Waiting(peer), now + 1_000);
+        self.set_state(id, state, now + LOOK_AROUND_MS);
     }
 
     fn try_again(&mut self, now: Time, id: HandoverId, wait_ms: u64) {
@@ -340,12 +349,14 @@ impl Packets {
         loop {
             let Some(flow) = self.flows.get_mut(&peer) else { return };
             let Some(id) = flow.waiting.front().copied() else { return };
-            let length = self.pool.handovers.get(&id).map_or(0, |handover| handover.cell.bytes().len());
-            if !flow.has_room(length) {
+            // Who found another peer meanwhile has left a place here that means nothing.
+            let waits = |handover: &&Handover| handover.state == State::Waiting(peer);
+            let length = self.pool.handovers.get(&id).filter(waits).map(|handover| handover.cell.bytes().len());
+            if length.is_some_and(|length| !flow.has_room(length)) {
                 return;
             }
             flow.waiting.pop_front();
-            if length > 0 {
+            if length.is_some() {
                 self.send(scene, id, peer);
             }
         }
