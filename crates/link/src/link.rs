@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLockReadGuard};
+use std::task::Waker;
 
 use libp2p::identity::Keypair;
 use mainframe_base::{LinkKey, Locator, Refusal};
@@ -106,11 +107,15 @@ impl Link {
     /// Queues many frames, each to its peer, and tells which peers refused one, and why.
     pub fn send_many(&self, frames: impl IntoIterator<Item = (LinkKey, OutFrame)>) -> Vec<(LinkKey, Refusal)> {
         let queues = self.queues();
-        let push = |(peer, frame)| {
-            let verdict = queues.get(&peer).ok_or(Refusal::NotConnected).and_then(|queue| queue.push(frame));
-            verdict.err().map(|refusal| (peer, refusal))
-        };
-        frames.into_iter().filter_map(push).collect()
+        let (mut refused, mut wakers) = (Vec::new(), Vec::new());
+        for (peer, frame) in frames {
+            let pushed = queues.get(&peer).map(|queue| queue.push_quietly(frame));
+            let (verdict, waker) = pushed.unwrap_or((Err(Refusal::NotConnected), None));
+            refused.extend(verdict.err().map(|refusal| (peer, refusal)));
+            wakers.extend(waker);
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        refused
     }
 
     /// Dials a peer at any of its locators or, without a key, whoever answers at each of them.

@@ -97,9 +97,18 @@ impl Queue {
     /// # Errors
     /// `Busy` if its class is full, `NotConnected` once the connection has ended or overflowed. Nothing was kept.
     pub(crate) fn push(&self, frame: OutFrame) -> Result<(), Refusal> {
+        let (verdict, waker) = self.push_quietly(frame);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        verdict
+    }
+
+    /// Appends a frame as [`Queue::push`] does, and leaves it to the caller to wake the connection: after a batch.
+    pub(crate) fn push_quietly(&self, frame: OutFrame) -> (Result<(), Refusal>, Option<Waker>) {
         let mut inner = self.lock();
         if inner.state != State::Open {
-            return Err(Refusal::NotConnected);
+            return (Err(Refusal::NotConnected), None);
         }
         let bytes = frame.length();
         let verdict = if frame.cell.is_some() {
@@ -110,11 +119,7 @@ impl Queue {
         let wake = inner.idle || inner.state == State::Overflowed;
         inner.idle = false;
         let waker = if wake { inner.waker.take() } else { None };
-        drop(inner);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        verdict
+        (verdict, waker)
     }
 
     fn push_cell(&self, inner: &mut Inner, frame: OutFrame, bytes: usize) -> Result<(), Refusal> {

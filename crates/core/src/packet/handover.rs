@@ -19,6 +19,9 @@ const AGAIN_MS: u64 = 50;
 /// A cell that waits for one peer's window looks for another peer with room this often (guess).
 const LOOK_AROUND_MS: u64 = 1_000;
 
+/// Nothing is owed for longer, waits in our own queue included (guess: a live cell is not worth more).
+const OWED_MS_MAX: u64 = 60_000;
+
 /// Patience for the last hop, and more for each four bits that remain: what a hop gains with eight balanced relays
 /// in each bin (protocol research §3.2). It depends on what remains only, so it tells nothing of how far a packet came.
 const PATIENCE_MS: u64 = 4_000;
@@ -54,6 +57,8 @@ pub(super) struct Handover {
     /// Whether the present peer was sent the cell twice: a receipt can get lost, and another delegate would spread all
     /// of its subtree again.
     repeated: bool,
+    /// When it came into the pool.
+    since: Time,
     /// When it was first sent; patience counts from there, not from a wait in our own queue.
     began: Option<Time>,
     due: Time,
@@ -182,6 +187,7 @@ impl Packets {
             tried: avoid.to_vec(),
             attempts: 0,
             repeated: matches!(aim, Aim::Copy { pulled: true, .. }),
+            since: scene.now,
             began: None,
             due: scene.now,
             state: State::Idle,
@@ -211,7 +217,7 @@ impl Packets {
                 self.end(scene, sent.handover, Ok(()));
             }
             Verdict::Busy => {
-                flow.busy(scene.now);
+                flow.slow_down(scene.now);
                 self.try_again(scene.now, sent.handover, AGAIN_MS);
             }
             Verdict::NoProgress => self.give_up_on(scene, sent.handover, from),
@@ -257,8 +263,10 @@ impl Packets {
     /// Chooses the next hop: not passed over, with room, closest to the region, in this order of importance.
     fn place(&mut self, scene: &mut Scene<'_>, id: HandoverId) -> Option<LinkKey> {
         let handover = self.pool.handovers.get(&id)?;
-        let waited_ms = handover.began.map_or(0, |began| scene.now.since_ms(began));
-        if waited_ms > patience_ms(handover, scene.neighbours) || handover.attempts >= ATTEMPTS_MAX {
+        let tried_ms = handover.began.map_or(0, |began| scene.now.since_ms(began));
+        let weary =
+            tried_ms > patience_ms(handover, scene.neighbours) || scene.now.since_ms(handover.since) > OWED_MS_MAX;
+        if weary || handover.attempts >= ATTEMPTS_MAX {
             self.end(scene, id, Err(Refusal::TimedOut));
             return None;
         }

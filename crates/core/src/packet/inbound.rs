@@ -5,6 +5,7 @@ use mainframe_base::{Fault, LinkKey, Luminosity, Refusal};
 use super::handover::Order;
 use super::partition::{Asked, asked};
 use super::route::Aim;
+use super::seen::Seen;
 use super::spread::share_region;
 use super::{PacketFact, Packets, Scene};
 use crate::wire::{CellFrame, Receipt, Verdict};
@@ -64,7 +65,8 @@ impl Packets {
             return Err(Refusal::NoProgress);
         }
         self.room_for(&cell, from)?;
-        self.mark(scene.now, &cell, |seen| if standby { seen.routed_standby = true } else { seen.routed = true });
+        let routed = Seen { routed: seen.routed || !standby, routed_standby: seen.routed_standby || standby, ..seen };
+        self.seen.put(scene.now, cell.id(), routed);
         let aim = Aim::Route { standby };
         self.hand_over(scene, Order { cell, budget, aim, source: Some(from), originated: false }, &[]);
         Ok(())
