@@ -222,7 +222,7 @@ impl Stage<'_> {
     fn report_false_accusations(&mut self) {
         let accusations = false_accusations(&self.population);
         for said in &accusations {
-            let Accusation { at, by, of, fault } = said;
+            let Accusation { at, by, of, fault, .. } = said;
             self.progress.warn(&format!("at {at} node {} accused node {} though both are honest: {fault}", by.0, of.0));
         }
         self.put("false_accusations", accusations.len());

@@ -9,7 +9,7 @@ mod links;
 
 use std::collections::HashMap;
 
-use mainframe_base::{LinkKey, Locator, PacketId};
+use mainframe_base::{Fault, LinkKey, Locator, PacketId};
 use mainframe_core::store::MemoryStore;
 use mainframe_core::switchboard::{
     CommandId, DownReason, EndpointInput, LinkEvent, Outcome, RelayEffect, RelayEvent, RelayInput, RelayReply,
@@ -383,7 +383,9 @@ impl<M: Machine> World<M> {
         match event {
             RelayEvent::PeerFault(of, fault) => {
                 *self.counts.faults.entry(fault).or_default() += 1;
-                if let Some(of) = self.find(&of).filter(|_| self.counts.accusations.len() < ACCUSATIONS_MAX) {
+                let Some(of) = self.find(&of) else { return };
+                let is_gone = fault == Fault::Silent && !self.is_online(of);
+                if !is_gone && self.counts.accusations.len() < ACCUSATIONS_MAX {
                     self.counts.accusations.push(Accusation { at: self.now, by, of, fault });
                 }
             }
