@@ -7,6 +7,7 @@ mod full_address;
 use std::collections::BTreeMap;
 
 use mainframe_core::overlay::OverlayConfig;
+use mainframe_core::packet::PacketConfig;
 use mainframe_core::switchboard::RelayConfig;
 use serde::Serialize;
 
@@ -133,6 +134,7 @@ fn population(options: &Options) -> Population {
         relay: RelayConfig {
             // An estimate visits dozens of nodes and changes no table: it would double the time of a run.
             overlay: OverlayConfig { estimate_interval_ms: 0, ..OverlayConfig::default() },
+            packet: PacketConfig { copy_kept: false, ..PacketConfig::default() },
             ..RelayConfig::default()
         },
         seed: options.seed,
