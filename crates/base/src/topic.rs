@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A packet's name: the first 16 bytes of BLAKE3 over the immutable part of its cell (docs/protocol/packet.md).
+/// A packet's name: the first 16 bytes of BLAKE3 over its cell with the reserve zeroed (docs/protocol/packet.md).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PacketId(pub [u8; 16]);
 

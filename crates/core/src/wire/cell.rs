@@ -210,9 +210,17 @@ fn parse_header(bytes: &[u8]) -> Result<CellHeader, Fault> {
     })
 }
 
-/// id = BLAKE3(everything but the reserve)[0..16]; nothing mutable is inside.
+/// id = BLAKE3(the cell with zeros for its reserve)[0..16]; nothing mutable is inside. Zeros up to whole chunks of
+/// 1,024 bytes let BLAKE3 work on them side by side: 1.7 µs instead of 3.2 (docs/decisions/0005-hash-whole-chunks.md).
 fn id_of(core: &[u8]) -> PacketId {
-    let hash = blake3::hash(core);
+    let hash = match core.len() + RESERVE_LENGTH {
+        CELL_LENGTH_T => {
+            let mut whole = [0; CELL_LENGTH_T];
+            whole[..core.len()].copy_from_slice(core);
+            blake3::hash(&whole)
+        }
+        _ => blake3::Hasher::new().update(core).update(&[0; RESERVE_LENGTH]).finalize(),
+    };
     PacketId(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
