@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn sent(at: u64) -> Sent {
-        Sent { handover: HandoverId(1), at: Time(at), length: 2_048 }
+        Sent { handover: HandoverId { index: 1, generation: 0 }, at: Time(at), length: 2_048 }
     }
 
     #[test]

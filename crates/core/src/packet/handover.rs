@@ -6,6 +6,7 @@ use mainframe_base::{LinkKey, PacketId, Refusal, Time};
 
 use super::flow::Sent;
 use super::route::{Aim, candidates};
+use super::slab::Slab;
 use super::{PacketFact, PacketWish, Packets, Scene, Step, Timer};
 use crate::neighbours::Neighbours;
 use crate::wire::{BudgetClass, Cell, CellFrame, Frame, Receipt, Verdict};
@@ -30,7 +31,10 @@ const PATIENCE_MS_MAX: u64 = 12_000;
 
 /// Names a hand-over.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) struct HandoverId(pub(super) u64);
+pub(super) struct HandoverId {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
@@ -86,10 +90,9 @@ struct Origin {
 /// All hand-overs of a relay, bounded in bytes, at most half of them for any one source.
 #[derive(Debug)]
 pub(super) struct Pool {
-    handovers: BTreeMap<HandoverId, Handover>,
+    handovers: Slab<Handover>,
     origins: BTreeMap<PacketId, Origin>,
     by_source: BTreeMap<Option<LinkKey>, usize>,
-    next: u64,
     bytes: usize,
     bytes_seen_max: usize,
     bytes_max: usize,
@@ -98,10 +101,9 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(bytes_max: usize) -> Pool {
         Pool {
-            handovers: BTreeMap::new(),
+            handovers: Slab::new(),
             origins: BTreeMap::new(),
             by_source: BTreeMap::new(),
-            next: 0,
             bytes: 0,
             bytes_seen_max: 0,
             bytes_max,
@@ -139,8 +141,6 @@ impl Pool {
     }
 
     fn insert(&mut self, handover: Handover) -> HandoverId {
-        let id = HandoverId(self.next);
-        self.next += 1;
         let length = handover.cell.bytes().len();
         self.bytes += length;
         self.bytes_seen_max = self.bytes_seen_max.max(self.bytes);
@@ -148,8 +148,7 @@ impl Pool {
         if let Some(origin) = self.origins.get_mut(&handover.cell.id()).filter(|_| handover.originated) {
             origin.open += 1;
         }
-        self.handovers.insert(id, handover);
-        id
+        self.handovers.insert(handover)
     }
 
     fn remove(&mut self, id: HandoverId) -> Option<Handover> {

@@ -17,6 +17,7 @@ mod ring;
 mod route;
 mod seen;
 mod sketch;
+mod slab;
 mod spread;
 #[cfg(test)]
 mod tests;

@@ -18,12 +18,12 @@ impl Packets {
         let aim = Aim::Route { standby: false };
         let dark = cell.destination().luminosity() != Luminosity::FULL;
         let order = Order { cell, budget, aim, source: None, originated: true };
-        self.mark(scene.now, &order.cell, |seen| seen.routed = true);
         let first = self.hand_over(scene, order.clone(), &[]);
         let others =
             scene.neighbours.closer_to(&order.cell.destination()).filter(|relay| Some(relay.key) != first).count();
-        if dark && others > 0 {
-            self.mark(scene.now, &order.cell, |seen| seen.routed_standby = true);
+        let seen = Seen { routed: true, routed_standby: dark && others > 0, responsibility: None };
+        self.seen.put(scene.now, order.cell.id(), seen);
+        if seen.routed_standby {
             let avoid: Vec<LinkKey> = first.into_iter().collect();
             self.hand_over(scene, Order { aim: Aim::Route { standby: true }, ..order }, &avoid);
         }

@@ -19,8 +19,8 @@ use crate::output::line;
 
 /// Cells offered and not yet answered at full load: more than the driver's queue holds, so that the queue is kept full.
 const UNANSWERED_MAX: usize = 2_048;
-/// Cells made before a run at full load: two seconds of 80,000 a second, 330 MB. Later ones are made as they go.
-const STOCK: u64 = 160_000;
+/// Cells made before a run at full load: three seconds of 100,000 a second, 620 MB. Later ones are made as they go.
+const STOCK: u64 = 300_000;
 /// How long the generator rests when it has nothing to do or is refused: a driver's batch takes about as long.
 const REST: Duration = Duration::from_micros(200);
 /// How long two relays may take to greet each other.
