@@ -9,7 +9,6 @@ use super::handover::Order;
 use super::partition::{Asked, asked};
 use super::route::Aim;
 use super::sketch;
-use super::spread::share_region;
 use super::{PacketFact, PacketWish, Packets, Scene, Timer};
 use crate::neighbours::Neighbour;
 use crate::wire::{BudgetClass, Cell, DIGESTS_MAX, DigestEntry, Frame, PullEntry, Recent};
@@ -68,7 +67,7 @@ impl Packets {
         for pull in pulls {
             let Some(cell) = self.ring.get(&pull.id) else { continue };
             let granted = pull.responsibility.bits() > sender.proximity;
-            if !granted || !share_region(&cell.destination(), &sender) {
+            if !granted || !cell.destination().matches(&sender.address) {
                 scene.out.facts.push(PacketFact::Faulted(from, Fault::Impossible));
                 continue;
             }
@@ -90,7 +89,7 @@ impl Packets {
             .ring
             .newest_first()
             .take_while(|(at, _)| scene.now.since_ms(*at) <= SKETCH_MS)
-            .filter(|(at, cell)| scene.now.since_ms(*at) >= SETTLED_MS && share_region(&cell.destination(), &sender))
+            .filter(|(at, cell)| scene.now.since_ms(*at) >= SETTLED_MS && cell.destination().matches(&sender.address))
             .filter(|(_, cell)| !sketch::contains(recent, &cell.id()))
             .map(|(_, cell)| cell.clone())
             .take(DIGESTS_MAX)
@@ -199,7 +198,7 @@ impl Packets {
             .ring
             .newest_first()
             .take_while(|(at, _)| scene.now.since_ms(*at) <= SKETCH_MS)
-            .filter(|(_, cell)| share_region(&cell.destination(), peer))
+            .filter(|(_, cell)| cell.destination().matches(&peer.address))
             .map(|(_, cell)| cell.id())
             .collect();
         self.counters.sketches_sent += 1;

@@ -6,7 +6,6 @@ use super::handover::Order;
 use super::partition::{Asked, asked};
 use super::route::Aim;
 use super::seen::Seen;
-use super::spread::share_region;
 use super::{PacketFact, Packets, Scene};
 use crate::wire::{CellFrame, Receipt, Verdict};
 
@@ -31,7 +30,7 @@ impl Packets {
             Some(responsibility) => {
                 // Only relays of the region hand scene.out parts of it, and no part is larger than the region.
                 let sender = self.flows.get(&from).and_then(|flow| flow.relay);
-                let sender = sender.filter(|relay| inside && share_region(&destination, relay));
+                let sender = sender.filter(|relay| inside && destination.matches(&relay.address));
                 let sender = sender.ok_or(Fault::Impossible)?;
                 if responsibility < destination.luminosity() {
                     return Err(Fault::Impossible);
@@ -57,7 +56,8 @@ impl Packets {
     fn take_on_the_way(&mut self, scene: &mut Scene<'_>, from: LinkKey, frame: CellFrame) -> Result<(), Refusal> {
         let CellFrame { cell, budget, standby, .. } = frame;
         let seen = self.seen.get(&cell.id()).unwrap_or_default();
-        if if standby { seen.routed_standby } else { seen.routed } {
+        let passed_before = if standby { seen.routed_standby } else { seen.routed };
+        if passed_before {
             self.counters.cells_duplicate += 1;
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! A packet has reached its region: it is kept, delivered, and divided among the region's relays.
 
-use mainframe_base::{ADDRESS_BITS, LinkKey, Luminosity, Prefix, Proximity, Time};
+use mainframe_base::{ADDRESS_BITS, LinkKey, Luminosity, Proximity, Time};
 
 use super::flow::TIMEOUT_MS_INITIAL;
 use super::handover::Order;
@@ -118,9 +118,4 @@ impl Packets {
         let levels = u64::from(scene.neighbours.depth().saturating_sub(prefix_bits)) + 2;
         self.config.link_ms * levels + TIMEOUT_MS_INITIAL + self.lot(2 * self.config.link_ms)
     }
-}
-
-/// Whether two relays share a packet's region.
-pub(super) fn share_region(prefix: &Prefix, relay: &Neighbour) -> bool {
-    prefix.matches(&relay.address)
 }
