@@ -1,5 +1,6 @@
 //! What must hold in every run. A check that fails is a bug of the core or of the simulator, never of a peer.
 
+use crate::actor::Actor;
 use crate::masks::Mask;
 use crate::population::Population;
 use crate::world::Accusation;
@@ -12,7 +13,7 @@ pub fn check(population: &Population) {
     let world = population.world();
     let pool_bytes_max = population.relay_config().packet.pool_bytes_max;
     for id in population.online() {
-        let Some(relay) = world.machine(id) else { continue };
+        let Some(relay) = world.machine(id).map(Actor::relay) else { continue };
         let ghost = relay
             .neighbours()
             .all()

@@ -1,5 +1,6 @@
 //! A whole network in one thread, from one seed.
 
+pub mod actor;
 pub mod check;
 pub mod dice;
 pub mod figures;

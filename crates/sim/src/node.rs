@@ -2,27 +2,17 @@
 
 use mainframe_base::{LinkKey, Locator, Time};
 use mainframe_core::store::{MemoryStore, Tx};
-use mainframe_core::switchboard::{Endpoint, Relay, RelayEffect, RelayInput};
+use mainframe_core::switchboard::{Endpoint, RelayEffect, RelayInput};
 
 use crate::masks::Mask;
 use crate::moment::Moment;
 
-/// What the world drives. The relay half of the core is one; a test scripts its own.
+/// What the world drives: a relay of the core, as [`crate::actor::Actor`]; a test scripts its own.
 pub trait Machine {
-    /// See [`Relay::handle`].
+    /// See [`mainframe_core::switchboard::Relay::handle`].
     fn handle(&mut self, now: Time, input: RelayInput, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>);
-    /// See [`Relay::next_wake`].
+    /// See [`mainframe_core::switchboard::Relay::next_wake`].
     fn next_wake(&self) -> Option<Time>;
-}
-
-impl Machine for Relay {
-    fn handle(&mut self, now: Time, input: RelayInput, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>) {
-        Relay::handle(self, now, input, tx, out);
-    }
-
-    fn next_wake(&self) -> Option<Time> {
-        Relay::next_wake(self)
-    }
 }
 
 /// Names a node of the world; counted from zero, never used again.

@@ -8,6 +8,7 @@ use mainframe_core::overlay::Myself;
 use mainframe_core::switchboard::{CommandId, Relay, RelayCommand, RelayConfig, RelayInput, RelayReply};
 use mainframe_core::wire::BudgetClass;
 
+use crate::actor::Actor;
 use crate::dice::Dice;
 use crate::masks::Mask;
 use crate::net::{NetConfig, Nudge};
@@ -45,7 +46,7 @@ struct Member {
 
 /// A world full of relays.
 pub struct Population {
-    world: World<Relay>,
+    world: World<Actor>,
     relay: RelayConfig,
     verifier: Verifier,
     keys: Dice,
@@ -77,12 +78,12 @@ impl Population {
     }
 
     /// The world they live in.
-    pub fn world(&self) -> &World<Relay> {
+    pub fn world(&self) -> &World<Actor> {
         &self.world
     }
 
     /// The world they live in, to act on.
-    pub fn world_mut(&mut self) -> &mut World<Relay> {
+    pub fn world_mut(&mut self) -> &mut World<Actor> {
         &mut self.world
     }
 
@@ -161,7 +162,7 @@ impl Population {
 
     /// How complete the neighbourhoods are, 0..=1.
     pub fn completeness(&self) -> f64 {
-        self.truth().completeness(|id| self.world.machine(id).map(Relay::neighbours))
+        self.truth().completeness(|id| self.world.machine(id).map(|actor| actor.relay().neighbours()))
     }
 
     /// Sends a followed packet now.
@@ -229,7 +230,8 @@ impl Population {
         };
         let rng_seed = self.keys.bytes();
         let config = self.relay.clone();
-        self.world.start(id, |now, store| Relay::new(now.time(), config, myself, bootstrap, rng_seed, store));
+        self.world
+            .start(id, |now, store| Actor::new(Relay::new(now.time(), config, myself, bootstrap, rng_seed, store)));
     }
 }
 

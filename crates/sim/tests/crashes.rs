@@ -30,7 +30,7 @@ fn a_node_that_crashed_comes_back_from_its_peer_cache_alone() {
     population.restart(crashed);
     population.run_seconds(30);
     let truth = population.truth();
-    let relay = population.world().machine(crashed).unwrap();
+    let relay = population.world().machine(crashed).unwrap().relay();
     assert_eq!(truth.completeness_of(population.address(crashed), relay.neighbours()), 1.0);
 }
 

@@ -37,6 +37,6 @@ fn a_newcomer_joins_through_any_survivor_when_every_bootstrap_node_is_gone() {
     let newcomer = population.add_through(&[survivor]);
     population.run_seconds(30);
     let truth = population.truth();
-    let relay = population.world().machine(newcomer).unwrap();
+    let relay = population.world().machine(newcomer).unwrap().relay();
     assert_eq!(truth.completeness_of(population.address(newcomer), relay.neighbours()), 1.0);
 }

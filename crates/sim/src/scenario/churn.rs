@@ -147,7 +147,7 @@ fn let_join(stage: &mut Stage<'_>) -> bool {
         .population
         .world()
         .machine(newcomer)
-        .is_some_and(|relay| truth.completeness_of(&address, relay.neighbours()) >= RECOVERED);
+        .is_some_and(|actor| truth.completeness_of(&address, actor.relay().neighbours()) >= RECOVERED);
     let origin = stage.random_honest();
     let packet = stage.population.send_to(origin, newcomer);
     stage.run_seconds(DEADLINE_S, "the newcomer waits for a packet");

@@ -222,6 +222,11 @@ impl<M: Machine> World<M> {
         self.nodes[id.index()].machine.as_ref()
     }
 
+    /// A node's machine, if it is running, to change what it is.
+    pub fn machine_mut(&mut self, id: NodeId) -> Option<&mut M> {
+        self.nodes[id.index()].machine.as_mut()
+    }
+
     /// A node's store.
     pub fn store(&self, id: NodeId) -> &MemoryStore {
         &self.nodes[id.index()].store
