@@ -1,6 +1,7 @@
 //! Names of packets and of what their receivers recognise them by.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// A packet's name: the first 16 bytes of BLAKE3 over its cell with the reserve zeroed (docs/protocol/packet.md).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -9,6 +10,16 @@ pub struct PacketId(pub [u8; 16]);
 impl fmt::Display for PacketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl FromStr for PacketId {
+    type Err = hex::FromHexError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes)?;
+        Ok(PacketId(bytes))
     }
 }
 

@@ -198,6 +198,9 @@ pub(crate) struct Send {
     /// How long relays keep it for a receiver who is away.
     #[arg(long, value_enum, default_value_t = Hold::Live)]
     pub(crate) hold: Hold,
+    /// The id of a packet that came to nothing: try again, over other first hops.
+    #[arg(long, value_name = "ID")]
+    pub(crate) instead_of: Option<String>,
     /// What to say; `-` or nothing reads standard input.
     #[arg(value_name = "TEXT")]
     pub(crate) text: Option<String>,

@@ -11,8 +11,8 @@ use std::time::Duration;
 use mainframe_base::{Address, Locator, NetworkId, PacketId, Refusal, Role};
 use mainframe_core::crypto::{NodeKeys, Verifier};
 use mainframe_core::overlay::{Myself, OverlayConfig};
-use mainframe_core::switchboard::{Relay, RelayCommand, RelayConfig, RelayInput, RelayReply, RelayStatus};
-use mainframe_core::wire::{BudgetClass, Cell};
+use mainframe_core::switchboard::{Dispatch, Relay, RelayCommand, RelayConfig, RelayInput, RelayReply, RelayStatus};
+use mainframe_core::wire::Cell;
 use mainframe_link::{Link, LinkConfig};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -126,7 +126,7 @@ impl BareRelay {
             TrySendError::Closed(()) => Refusal::NotConnected,
         })?;
         let (question, answer) = self.desk.question(None).map_err(refusal)?;
-        room.send(RelayWork::Input(RelayInput::Cell(question.id(), make(), BudgetClass::MAX)));
+        room.send(RelayWork::Input(RelayInput::Cell(question.id(), Dispatch::first(make()))));
         Ok(Offer { _question: question, answer })
     }
 

@@ -98,8 +98,8 @@ impl EndpointLoop {
 
     fn release(&self, effect: EndpointEffect) {
         match effect {
-            EndpointEffect::Cell(id, cell, budget) => {
-                let work = RelayWork::Input(RelayInput::Cell(id, cell, budget));
+            EndpointEffect::Cell(id, dispatch) => {
+                let work = RelayWork::Input(RelayInput::Cell(id, dispatch));
                 if self.relay.try_send(work).is_err() {
                     self.desk.refuse(id, Refusal::Busy);
                 }

@@ -44,6 +44,9 @@ pub struct SendRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 15)]
     pub budget: Option<u8>,
+    /// The id of a packet that came to nothing: this one is another try, and leaves over other first hops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
     /// What to say; fits one cell (about 1,600 bytes, or 16,000 in a large one).
     pub body: Body,
 }
@@ -51,7 +54,15 @@ pub struct SendRequest {
 impl SendRequest {
     /// A message through the region the address tells, not held, at any cost.
     pub fn to(to: impl Into<String>, body: Body) -> SendRequest {
-        SendRequest { to: to.into(), prefix: None, luminosity: None, hold: Hold::Live, budget: None, body }
+        SendRequest {
+            to: to.into(),
+            prefix: None,
+            luminosity: None,
+            hold: Hold::Live,
+            budget: None,
+            instead_of: None,
+            body,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use mainframe_base::Luminosity;
+use mainframe_core::packet::TRIES_MAX;
 use mainframe_sim::moment::Moment;
 use mainframe_sim::node::NodeId;
 use mainframe_sim::progress::Progress;
@@ -47,6 +48,12 @@ struct RunArguments {
     /// Share of the nodes that leave in the last ten virtual minutes before the packets, 0 to 0.9
     #[arg(long, default_value_t = 0.0)]
     offline: f64,
+    /// How often a sender that hears nothing tries, the first time included, 1 to 4
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=i64::from(TRIES_MAX)))]
+    tries: u8,
+    /// Points at which a dark packet enters its region, 1 or 2
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
+    entries: u8,
     /// Bits of the destination that are revealed, 0 to 254, or 256
     #[arg(long, default_value_t = 3)]
     luminosity: u16,
@@ -115,6 +122,8 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         packets,
         droppers: arguments.droppers,
         offline: arguments.offline,
+        tries: arguments.tries,
+        entries: arguments.entries,
         luminosity,
         nudge_s: arguments.nudge,
         watch: watch(arguments),

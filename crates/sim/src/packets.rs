@@ -15,6 +15,8 @@ pub type PacketIndex = u32;
 /// A followed packet and its traffic.
 #[derive(Clone, Debug)]
 pub struct Packet {
+    /// Its name.
+    pub id: PacketId,
     /// Whom it is for.
     pub destination: Prefix,
     /// Who sends it.
@@ -69,7 +71,15 @@ impl Packets {
     pub fn follow(&mut self, cell: &Cell, origin: u32, now: Moment) -> PacketIndex {
         let index = self.all.len() as PacketIndex;
         let destination = cell.destination();
-        self.all.push(Packet { destination, origin, sent_at: now, transmissions: 0, digests: 0, pulls: 0 });
+        self.all.push(Packet {
+            id: cell.id(),
+            destination,
+            origin,
+            sent_at: now,
+            transmissions: 0,
+            digests: 0,
+            pulls: 0,
+        });
         self.names.insert(cell_name(cell.bytes()), index);
         self.ids.insert(cell.id(), index);
         self.arrivals.insert((index, origin), Arrival { at: now, hops: 0, copies: 0, pulled: 0, handed_at: None });

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use mainframe_base::{Address, Locator, Luminosity, NetworkId, Prefix, Role, Secret};
+use mainframe_base::{Address, Locator, Luminosity, NetworkId, PacketId, Prefix, Role, Secret};
 use mainframe_core::crypto::{NodeKeys, Verifier};
 use mainframe_core::overlay::Myself;
-use mainframe_core::switchboard::{CommandId, Relay, RelayCommand, RelayConfig, RelayInput, RelayReply};
-use mainframe_core::wire::BudgetClass;
+use mainframe_core::switchboard::{CommandId, Dispatch, Relay, RelayCommand, RelayConfig, RelayInput, RelayReply};
 
 use crate::actor::Actor;
 use crate::dice::Dice;
@@ -167,11 +166,17 @@ impl Population {
 
     /// Sends a followed packet now.
     pub fn send(&mut self, origin: NodeId, destination: Prefix) -> PacketIndex {
+        self.send_instead_of(None, origin, destination)
+    }
+
+    /// Sends a followed packet now, as another try of an earlier one if there is one.
+    pub fn send_instead_of(&mut self, earlier: Option<PacketId>, origin: NodeId, destination: Prefix) -> PacketIndex {
         let now = self.world.now();
         let cell = random_cell(destination, now, &mut self.traffic);
         let packet = self.world.packets_mut().follow(&cell, origin.0, now);
         let command = self.next_command();
-        self.world.give(origin, RelayInput::Cell(command, cell, BudgetClass::MAX));
+        let dispatch = Dispatch { instead_of: earlier, ..Dispatch::first(cell) };
+        self.world.give(origin, RelayInput::Cell(command, dispatch));
         packet
     }
 

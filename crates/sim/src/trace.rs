@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use mainframe_base::{LinkKey, Locator};
-use mainframe_core::switchboard::{EndpointEffect, EndpointInput, LinkEvent, RelayEffect, RelayEvent, RelayInput};
+use mainframe_core::switchboard::{
+    CommandId, Dispatch, EndpointEffect, EndpointInput, LinkEvent, RelayEffect, RelayEvent, RelayInput,
+};
 
 use crate::frames::{cell_name, telling};
 use crate::moment::Moment;
@@ -33,11 +35,7 @@ impl Trace {
         match input {
             RelayInput::Link(event) => self.link_event(event),
             RelayInput::Command(id, command) => self.debug(b'?', &(id, command)),
-            RelayInput::Cell(id, cell, budget) => {
-                self.tagged(b'c', &id.0.to_be_bytes());
-                self.put(&[budget.number()]);
-                self.put(&cell_name(cell.bytes()));
-            }
+            RelayInput::Cell(id, dispatch) => self.dispatch(b'c', *id, dispatch),
             RelayInput::Wake => self.put(b"w"),
         }
     }
@@ -80,11 +78,7 @@ impl Trace {
     /// What it caused.
     pub fn endpoint_effect(&mut self, effect: &EndpointEffect) {
         match effect {
-            EndpointEffect::Cell(id, cell, budget) => {
-                self.tagged(b's', &id.0.to_be_bytes());
-                self.put(&[budget.number()]);
-                self.put(&cell_name(cell.bytes()));
-            }
+            EndpointEffect::Cell(id, dispatch) => self.dispatch(b's', *id, dispatch),
             EndpointEffect::Reply(..) | EndpointEffect::Publish(_) => self.debug(b'p', effect),
         }
     }
@@ -151,6 +145,13 @@ impl Trace {
                 self.debug(b'P', event);
             }
         }
+    }
+
+    fn dispatch(&mut self, tag: u8, id: CommandId, dispatch: &Dispatch) {
+        self.tagged(tag, &id.0.to_be_bytes());
+        self.put(&[dispatch.budget.number()]);
+        self.put(&dispatch.instead_of.map_or([0; 16], |earlier| earlier.0));
+        self.put(&cell_name(dispatch.cell.bytes()));
     }
 
     fn tagged(&mut self, tag: u8, bytes: &[u8]) {

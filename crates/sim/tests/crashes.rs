@@ -2,7 +2,7 @@ use mainframe_base::{Luminosity, Prefix, Secret};
 use mainframe_core::crypto::PersonKeys;
 use mainframe_core::store::{Table, Tx};
 use mainframe_core::switchboard::{
-    CommandId, Endpoint, EndpointCommand, EndpointConfig, EndpointReply, Message, Recipient,
+    CommandId, Endpoint, EndpointCommand, EndpointConfig, EndpointReply, Letter, Message, Recipient,
 };
 use mainframe_core::wire::{BudgetClass, HoldClass};
 use mainframe_sim::node::NodeId;
@@ -70,13 +70,14 @@ fn seat_bob(population: &mut Population) {
 /// Alice writes to Bob; what is published at Bob's within some seconds.
 fn write_to_bob(population: &mut Population, body: &str) -> Vec<String> {
     let destination = Prefix::of(population.address(BOB), Luminosity::at_most(2));
-    let send = EndpointCommand::Send {
+    let send = EndpointCommand::Send(Letter {
         to: Recipient::Person(bob().scan_key()),
         destination,
         hold: HoldClass::Live,
         budget: BudgetClass::MAX,
+        instead_of: None,
         body: body.as_bytes().to_vec(),
-    };
+    });
     population.world_mut().ask(ALICE, CommandId(2), send);
     population.run_seconds(5);
     population.world_mut().take_heard().opened.iter().map(|(_, message)| text(message)).collect()

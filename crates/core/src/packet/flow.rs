@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use mainframe_base::{Fault, Time};
 
 use super::handover::HandoverId;
+use super::trust::Trust;
 use crate::neighbours::Neighbour;
 use crate::wire::{DigestEntry, Receipt};
 
@@ -27,13 +28,27 @@ const TIMEOUT_MS_MAX: u64 = 3_000;
 
 /// After this many missing receipts in a row a peer is passed over …
 const FAILURES_MAX: u8 = 2;
-/// … for a minute (protocol research §3.3, skip list).
+/// … for a minute (protocol research §3.3, skip list), and twice as long each time it happens again before it takes
+/// anything over …
 const SHUNNED_MS: u64 = 60_000;
+/// … up to 16 minutes (guess).
+const SHUNNINGS_MAX: u8 = 4;
 
 /// Digest, pull and sketch entries a peer may send: so many at once (guess: a minute of a busy region) …
 const CONTROL_TOKENS_MAX: u64 = 8_192;
 /// … and so many a second on average (guess).
 const CONTROL_TOKENS_PER_S: u64 = 1_024;
+
+/// Digests of a peer that wait to be proved true, at most (guess: as many as it may say at once in one frame, twice);
+/// beyond them what it announces is not heard. Each one that comes true gives its place back …
+const PROMISES_MAX: u64 = 1_024;
+/// … and those that never do are forgiven at this rate a second (guess: a false one costs us a pull of 36 bytes).
+const PROMISES_PER_S: u64 = 1;
+
+/// Cells a peer may pull: so many at once (guess: what a relay lacks that slept through ten seconds of a busy region) …
+const PULLS_MAX: u64 = 1_024;
+/// … and so many a second on average (guess): a pull of 36 bytes costs us a whole cell.
+const PULLS_PER_S: u64 = 64;
 
 /// A cell on its way to the peer.
 #[derive(Clone, Copy, Debug)]
@@ -55,9 +70,13 @@ pub(super) struct Flow {
     /// Smoothed time until a receipt and its deviation, in milliseconds times eight (RFC 6298 §2).
     smoothed: Option<(u64, u64)>,
     failures: u8,
+    shunnings: u8,
     shunned_until: Time,
-    control_tokens: u64,
-    control_filled: Time,
+    control: Bucket,
+    promises: Bucket,
+    pulls: Bucket,
+    /// Whether it keeps what it takes over.
+    pub(super) trust: Trust,
     /// Where it stands, if it is a relay; a relay need not stand in our table for us to stand in its.
     pub(super) relay: Option<Neighbour>,
     /// Hand-overs that wait for room in the window.
@@ -70,7 +89,7 @@ pub(super) struct Flow {
 
 impl Flow {
     /// A peer nothing is known of.
-    pub(super) fn new(now: Time, relay: Option<Neighbour>) -> Flow {
+    pub(super) fn new(now: Time, relay: Option<Neighbour>, trust: Trust) -> Flow {
         Flow {
             outstanding: BTreeMap::new(),
             outstanding_bytes: 0,
@@ -80,9 +99,12 @@ impl Flow {
             accounting_sequence: 0,
             smoothed: None,
             failures: 0,
+            shunnings: 0,
             shunned_until: Time(0),
-            control_tokens: CONTROL_TOKENS_MAX,
-            control_filled: now,
+            control: Bucket::full(now, CONTROL_TOKENS_MAX, CONTROL_TOKENS_PER_S),
+            promises: Bucket::full(now, PROMISES_MAX, PROMISES_PER_S),
+            pulls: Bucket::full(now, PULLS_MAX, PULLS_PER_S),
+            trust,
             relay,
             waiting: VecDeque::new(),
             receipts: Vec::new(),
@@ -141,6 +163,7 @@ impl Flow {
             Some((mean, deviation)) => ((7 * mean + sample) / 8, (3 * deviation + sample.abs_diff(mean)) / 4),
         });
         self.failures = 0;
+        self.shunnings = 0;
         self.shunned_until = Time(0);
         self.window_bytes = (self.window_bytes + sent.length).min(WINDOW_BYTES_MAX);
     }
@@ -158,19 +181,60 @@ impl Flow {
         self.slow_down(now);
         self.failures = self.failures.saturating_add(1);
         if self.failures >= FAILURES_MAX {
-            self.shunned_until = now + SHUNNED_MS;
+            self.failures = 0;
+            self.shunned_until = now + (SHUNNED_MS << self.shunnings);
+            self.shunnings = (self.shunnings + 1).min(SHUNNINGS_MAX);
         }
     }
 
     /// Lets the peer send so many control entries, or says it is too many.
     pub(super) fn spend_control(&mut self, now: Time, entries: usize) -> Result<(), Fault> {
-        let gained = now.since_ms(self.control_filled) * CONTROL_TOKENS_PER_S / 1_000;
+        if self.control.spend(now, entries as u64) { Ok(()) } else { Err(Fault::Flood) }
+    }
+
+    /// Whether one more packet it announces may be waited for.
+    pub(super) fn take_promise(&mut self, now: Time) -> bool {
+        self.promises.spend(now, 1)
+    }
+
+    /// A packet it announced has come.
+    pub(super) fn promise_kept(&mut self) {
+        self.promises.give_back(1);
+    }
+
+    /// Whether it may be sent one more cell that it pulls.
+    pub(super) fn spend_pull(&mut self, now: Time) -> bool {
+        self.pulls.spend(now, 1)
+    }
+}
+
+/// So much at once, and so much a second on average.
+#[derive(Debug)]
+struct Bucket {
+    tokens: u64,
+    tokens_max: u64,
+    tokens_per_s: u64,
+    filled: Time,
+}
+
+impl Bucket {
+    fn full(now: Time, tokens_max: u64, tokens_per_s: u64) -> Bucket {
+        Bucket { tokens: tokens_max, tokens_max, tokens_per_s, filled: now }
+    }
+
+    fn spend(&mut self, now: Time, tokens: u64) -> bool {
+        let gained = now.since_ms(self.filled) * self.tokens_per_s / 1_000;
         if gained > 0 {
-            self.control_tokens = (self.control_tokens + gained).min(CONTROL_TOKENS_MAX);
-            self.control_filled = now;
+            self.give_back(gained);
+            self.filled = now;
         }
-        self.control_tokens = self.control_tokens.checked_sub(entries as u64).ok_or(Fault::Flood)?;
-        Ok(())
+        let rest = self.tokens.checked_sub(tokens);
+        self.tokens = rest.unwrap_or(self.tokens);
+        rest.is_some()
+    }
+
+    fn give_back(&mut self, tokens: u64) {
+        self.tokens = (self.tokens + tokens).min(self.tokens_max);
     }
 }
 
@@ -184,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_window_bounds_what_is_under_way_and_a_receipt_frees_and_widens_it() {
-        let mut flow = Flow::new(Time(0), None);
+        let mut flow = Flow::new(Time(0), None, Trust::default());
         let nonces: Vec<u32> = (0..WINDOW_BYTES_INITIAL / 2_048).map(|_| flow.sent(sent(0)).0).collect();
         assert!(!flow.has_room(2_048));
         assert!(flow.settle(nonces[0]).is_some());
@@ -198,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_peer_is_shunned_after_two_silences_until_it_takes_something_over() {
-        let mut flow = Flow::new(Time(0), None);
+        let mut flow = Flow::new(Time(0), None, Trust::default());
         flow.silent(Time(1_000));
         assert!(!flow.is_shunned(Time(1_000)));
         flow.silent(Time(1_000));
@@ -209,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_timeout_follows_the_measured_pace_within_its_bounds() {
-        let mut flow = Flow::new(Time(0), None);
+        let mut flow = Flow::new(Time(0), None, Trust::default());
         assert_eq!(flow.timeout_ms(), TIMEOUT_MS_INITIAL);
         for _ in 0..50 {
             flow.took_over(Time(1_200), sent(1_000));
@@ -223,7 +287,7 @@ mod tests {
 
     #[test]
     fn busy_halves_the_window_once_a_round_trip() {
-        let mut flow = Flow::new(Time(0), None);
+        let mut flow = Flow::new(Time(0), None, Trust::default());
         for _ in 0..9 {
             flow.slow_down(Time(5_000));
         }
@@ -232,9 +296,29 @@ mod tests {
 
     #[test]
     fn control_entries_beyond_the_rate_are_a_flood() {
-        let mut flow = Flow::new(Time(0), None);
+        let mut flow = Flow::new(Time(0), None, Trust::default());
         assert_eq!(flow.spend_control(Time(0), CONTROL_TOKENS_MAX as usize), Ok(()));
         assert_eq!(flow.spend_control(Time(0), 1), Err(Fault::Flood));
         assert_eq!(flow.spend_control(Time(1_000), CONTROL_TOKENS_PER_S as usize), Ok(()));
+    }
+
+    #[test]
+    fn who_announces_what_does_not_exist_is_not_heard_for_long() {
+        let mut flow = Flow::new(Time(0), None, Trust::default());
+        let heard = (0..10_000).filter(|_| flow.take_promise(Time(0))).count();
+        assert_eq!(heard as u64, PROMISES_MAX);
+        assert!(flow.take_promise(Time(1_000)), "but is forgiven in time");
+        let mut honest = Flow::new(Time(0), None, Trust::default());
+        for _ in 0..10_000 {
+            assert!(honest.take_promise(Time(0)));
+            honest.promise_kept();
+        }
+    }
+
+    #[test]
+    fn a_peer_pulls_so_many_cells_at_once_and_then_at_its_rate() {
+        let mut flow = Flow::new(Time(0), None, Trust::default());
+        let served = |flow: &mut Flow, at| (0..10_000).filter(|_| flow.spend_pull(Time(at))).count() as u64;
+        assert_eq!((served(&mut flow, 0), served(&mut flow, 2_000)), (PULLS_MAX, 2 * PULLS_PER_S));
     }
 }

@@ -9,6 +9,7 @@ use super::handover::Order;
 use super::partition::{Asked, asked};
 use super::route::Aim;
 use super::sketch;
+use super::trust::Judgement;
 use super::{PacketFact, PacketWish, Packets, Scene, Timer};
 use crate::neighbours::Neighbour;
 use crate::wire::{BudgetClass, Cell, DIGESTS_MAX, DigestEntry, Frame, PullEntry, Recent};
@@ -32,6 +33,10 @@ const SKETCH_COST: usize = 64;
 #[derive(Debug)]
 pub(super) struct Wanted {
     sources: VecDeque<(LinkKey, Luminosity)>,
+    /// Whom we asked and have no answer from yet.
+    asked: Option<LinkKey>,
+    /// Whose promise it counts as.
+    promised_by: LinkKey,
     due: Time,
 }
 
@@ -71,9 +76,15 @@ impl Packets {
                 scene.out.facts.push(PacketFact::Faulted(from, Fault::Impossible));
                 continue;
             }
-            if !self.pool.has_room(Some(from), cell.bytes().len()) {
+            let room = self.pool.has_room(Some(from), cell.bytes().len());
+            let allowed = room && self.flows.get_mut(&from).is_some_and(|flow| flow.spend_pull(scene.now));
+            if !allowed {
+                self.counters.pulls_refused += 1;
                 continue;
             }
+            let convicted = self.delegations.pulled(pull.id, pull.responsibility, from);
+            convicted.into_iter().for_each(|judgement| self.judge_peer(scene.now, judgement));
+            let Some(cell) = self.ring.get(&pull.id) else { continue };
             self.counters.pulls_answered += 1;
             let aim = Aim::Copy { to: from, responsibility: pull.responsibility, pulled: true };
             let order =
@@ -103,11 +114,16 @@ impl Packets {
         }
     }
 
-    /// The wait for a copy of our own is over: ask whoever offered it first.
+    /// The wait for a copy of our own, or for the answer to a pull, is over: ask whoever offered it first.
     pub(super) fn wanted_due(&mut self, scene: &mut Scene<'_>, id: PacketId) {
+        if let Some(silent) = self.wanted.get_mut(&id).and_then(|wanted| wanted.asked.take()) {
+            self.counters.pulls_unanswered += 1;
+            self.judge_peer(scene.now, Judgement { peer: silent, kept: false });
+        }
         let Some(wanted) = self.wanted.get_mut(&id) else { return };
         while let Some((peer, responsibility)) = wanted.sources.pop_front() {
             let Some(flow) = self.flows.get(&peer) else { continue };
+            wanted.asked = Some(peer);
             wanted.due = scene.now + 2 * flow.timeout_ms();
             self.timers.insert((wanted.due, Timer::Wanted(id)));
             self.counters.pulls_sent += 1;
@@ -122,6 +138,9 @@ impl Packets {
     pub(super) fn forget_wanted(&mut self, id: &PacketId) {
         if let Some(wanted) = self.wanted.remove(id) {
             self.timers.remove(&(wanted.due, Timer::Wanted(*id)));
+            if let Some(flow) = self.flows.get_mut(&wanted.promised_by) {
+                flow.promise_kept();
+            }
         }
     }
 
@@ -214,12 +233,15 @@ impl Packets {
             }
             return;
         }
-        if self.wanted.len() >= WANTED_MAX {
+        let believed = self.flows.get_mut(&from).is_some_and(|flow| flow.take_promise(scene.now));
+        if !believed || self.wanted.len() >= WANTED_MAX {
+            self.counters.digests_ignored += 1;
             return;
         }
         let due = scene.now + self.tree_ms(scene, digest.responsibility.bits());
         self.timers.insert((due, Timer::Wanted(digest.id)));
-        self.wanted.insert(digest.id, Wanted { sources: VecDeque::from([source]), due });
+        self.wanted
+            .insert(digest.id, Wanted { sources: VecDeque::from([source]), asked: None, promised_by: from, due });
     }
 
     /// A control message counts against its sender's rate, and only relays may send one.

@@ -199,6 +199,7 @@ impl Packets {
         for receipt in receipts {
             self.receipt(scene, from, *receipt);
         }
+        self.settle_promises(scene.now);
         self.fill_window(scene, from);
     }
 
@@ -213,6 +214,7 @@ impl Packets {
         match receipt.verdict {
             Verdict::TookOver => {
                 flow.took_over(scene.now, sent);
+                self.promised(scene.now, sent.handover, from);
                 self.end(scene, sent.handover, Ok(()));
             }
             Verdict::Busy => {
@@ -220,6 +222,16 @@ impl Packets {
                 self.try_again(scene.now, sent.handover, AGAIN_MS);
             }
             Verdict::NoProgress => self.give_up_on(scene, sent.handover, from),
+        }
+    }
+
+    /// A peer has taken a cell over: remember it where it can be seen later what came of it.
+    fn promised(&mut self, now: Time, id: HandoverId, peer: LinkKey) {
+        let Some(handover) = self.pool.handovers.get(&id) else { return };
+        match handover.aim {
+            Aim::Route { .. } if handover.originated => self.tries.took_over(&handover.cell.id(), peer),
+            Aim::Delegate(responsibility) => self.delegations.watch(now, handover.cell.id(), responsibility, peer),
+            Aim::Route { .. } | Aim::Copy { .. } => {}
         }
     }
 
@@ -259,7 +271,7 @@ impl Packets {
         self.place(scene, id);
     }
 
-    /// Chooses the next hop: not passed over, with room, closest to the region, in this order of importance.
+    /// Chooses the next hop: not passed over, not doubted, with room, closest to the region, in this order of importance.
     fn place(&mut self, scene: &mut Scene<'_>, id: HandoverId) -> Option<LinkKey> {
         let handover = self.pool.handovers.get(&id)?;
         let tried_ms = handover.began.map_or(0, |began| scene.now.since_ms(began));
@@ -276,7 +288,7 @@ impl Packets {
             .filter(|peer| Some(*peer) != handover.source || matches!(handover.aim, Aim::Copy { .. }))
             .filter(|peer| !handover.tried.contains(peer))
             .filter_map(|peer| Some((peer, self.flows.get(&peer)?)))
-            .min_by_key(|(_, flow)| (flow.is_shunned(scene.now), !flow.has_room(length)));
+            .min_by_key(|(_, flow)| (flow.is_shunned(scene.now), flow.trust.is_doubtful(), !flow.has_room(length)));
         match best {
             None => {
                 self.end(scene, id, Err(Refusal::NoProgress));

@@ -7,12 +7,15 @@
 //! - `spread`: a packet has reached its region and is divided among its relays
 //! - `handover`: a cell is owed to a next hop until that hop has custody of it
 //! - `gossip`: what keeps liars and losses from leaving holes
+//! - `tries`, `delegations`, `trust`: who kept what it took over, as far as we could see
 
+mod delegations;
 mod flow;
 mod gossip;
 mod handover;
 mod inbound;
 mod partition;
+mod retry;
 mod ring;
 mod route;
 mod seen;
@@ -21,6 +24,8 @@ mod slab;
 mod spread;
 #[cfg(test)]
 mod tests;
+mod tries;
+mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,12 +35,16 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::wire::{BudgetClass, Cell, DIGESTS_MAX, Frame, RECEIPTS_MAX};
+use delegations::Delegations;
 use flow::Flow;
 pub use flow::WINDOW_BYTES_MAX;
 use gossip::{Standby, Wanted};
 use handover::{HandoverId, Pool};
+pub use retry::{TRIES_MAX, packets_of_try, patience_ms};
 pub use ring::{RING_AGE_MS_MAX, RING_BYTES_MAX, Ring};
 use seen::SeenSet;
+use tries::Tries;
+use trust::{Departed, Judgement};
 
 /// Pace and bounds of the packet room.
 #[derive(Clone, Debug)]
@@ -43,6 +52,9 @@ pub struct PacketConfig {
     /// Cells under way or waiting for a next hop, in bytes of all their copies together. At the bound new cells are
     /// refused as busy.
     pub pool_bytes_max: usize,
+    /// Points at which a dark packet of our own enters its region: 2, the second of which waits; 1 only to measure what
+    /// the second is worth (docs/decisions/0001).
+    pub entries: u8,
     /// Digests per sibling subtree, to others than its delegate. 3 covers 10 % silent droppers, 5 covers 20 % and more
     /// (protocol research §3.3).
     pub digests: usize,
@@ -57,7 +69,33 @@ pub struct PacketConfig {
 
 impl Default for PacketConfig {
     fn default() -> Self {
-        PacketConfig { pool_bytes_max: 32 << 20, digests: 5, link_ms: 150, gossip_ms: 5_000, copy_kept: true }
+        PacketConfig {
+            pool_bytes_max: 32 << 20,
+            entries: 2,
+            digests: 5,
+            link_ms: 150,
+            gossip_ms: 5_000,
+            copy_kept: true,
+        }
+    }
+}
+
+/// A packet of our own endpoint, ready to leave.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Dispatch {
+    /// The packet.
+    pub cell: Cell,
+    /// What it may cost.
+    pub budget: BudgetClass,
+    /// The packet of which this one is another try, with fresh keys and so under another name: it leaves over first
+    /// hops that no try of the same message has used, as far as there are any.
+    pub instead_of: Option<PacketId>,
+}
+
+impl Dispatch {
+    /// A first try, at any cost.
+    pub fn first(cell: Cell) -> Dispatch {
+        Dispatch { cell, budget: BudgetClass::MAX, instead_of: None }
     }
 }
 
@@ -146,12 +184,17 @@ pub struct PacketCounters {
     pub pulls_sent: u64,
     pub pulls_answered: u64,
     pub sketches_sent: u64,
+    pub digests_ignored: u64,
+    pub pulls_unanswered: u64,
+    pub pulls_refused: u64,
+    pub tried_again: u64,
+    pub promises_broken: u64,
     pub standby_spread: u64,
 }
 
 impl PacketCounters {
     /// Every counter with its name.
-    pub fn pairs(&self) -> [(&'static str, u64); 16] {
+    pub fn pairs(&self) -> [(&'static str, u64); 21] {
         [
             ("cells_received", self.cells_received),
             ("cells_duplicate", self.cells_duplicate),
@@ -168,6 +211,11 @@ impl PacketCounters {
             ("pulls_sent", self.pulls_sent),
             ("pulls_answered", self.pulls_answered),
             ("sketches_sent", self.sketches_sent),
+            ("digests_ignored", self.digests_ignored),
+            ("pulls_unanswered", self.pulls_unanswered),
+            ("pulls_refused", self.pulls_refused),
+            ("tried_again", self.tried_again),
+            ("promises_broken", self.promises_broken),
             ("standby_spread", self.standby_spread),
         ]
     }
@@ -192,6 +240,9 @@ pub struct Packets {
     pool: Pool,
     wanted: BTreeMap<PacketId, Wanted>,
     standby: BTreeMap<PacketId, Standby>,
+    tries: Tries,
+    delegations: Delegations,
+    departed: Departed,
     timers: BTreeSet<(Time, Timer)>,
     owing: BTreeSet<LinkKey>,
     gossip_due: bool,
@@ -211,6 +262,9 @@ impl Packets {
             flows: BTreeMap::new(),
             wanted: BTreeMap::new(),
             standby: BTreeMap::new(),
+            tries: Tries::default(),
+            delegations: Delegations::default(),
+            departed: Departed::default(),
             timers: BTreeSet::new(),
             owing: BTreeSet::new(),
             gossip_due: false,
@@ -221,13 +275,15 @@ impl Packets {
 
     /// A peer has said who it is, and where it stands if it is a relay; cells may go both ways.
     pub fn peer_up(&mut self, now: Time, peer: LinkKey, relay: Option<Neighbour>) {
-        self.flows.insert(peer, Flow::new(now, relay));
+        let trust = self.departed.return_of(&peer);
+        self.flows.insert(peer, Flow::new(now, relay, trust));
     }
 
     /// A peer is gone; what it did not take over goes elsewhere.
     pub fn peer_down(&mut self, scene: &mut Scene<'_>, peer: LinkKey) {
         self.owing.remove(&peer);
         let Some(flow) = self.flows.remove(&peer) else { return };
+        self.departed.remember(peer, flow.trust);
         for handover in flow.under_way() {
             self.give_up_on(scene, handover, peer);
         }
@@ -238,7 +294,8 @@ impl Packets {
     /// # Errors
     /// `Busy` if the pool is full, `NotConnected` without neighbours, `NoProgress` if nobody is closer to the region
     /// and we are not in it. Nothing is kept then.
-    pub fn originate(&mut self, scene: &mut Scene<'_>, cell: Cell, budget: BudgetClass) -> Result<PacketId, Refusal> {
+    pub fn originate(&mut self, scene: &mut Scene<'_>, dispatch: Dispatch) -> Result<PacketId, Refusal> {
+        let Dispatch { cell, budget, instead_of } = dispatch;
         let id = cell.id();
         let inside = cell.destination().matches(scene.neighbours.me());
         if !inside && scene.neighbours.all().is_empty() {
@@ -253,6 +310,7 @@ impl Packets {
         self.counters.cells_originated += 1;
         scene.out.facts.push(PacketFact::Stepped { id, peer: None, step: Step::Originated });
         self.pool.begin_origin(id);
+        self.begin_try(scene.now, id, instead_of);
         if inside {
             self.enter(scene, cell, budget, None);
         } else {
@@ -266,6 +324,7 @@ impl Packets {
 
     /// Does what the time has come for.
     pub fn wake(&mut self, scene: &mut Scene<'_>) {
+        self.settle_promises(scene.now);
         while let Some((due, timer)) = self.timers.first().copied() {
             if due > scene.now {
                 break;
@@ -319,6 +378,29 @@ impl Packets {
     /// How often the memory of packets was cut short because it was full.
     pub fn seen_ended_early(&self) -> u64 {
         self.seen.ended_early()
+    }
+
+    /// A packet of our own leaves; if it does so instead of another, that one's first hops did not keep their promise.
+    fn begin_try(&mut self, now: Time, id: PacketId, instead_of: Option<PacketId>) {
+        self.settle_promises(now);
+        self.counters.tried_again += u64::from(instead_of.is_some());
+        for hop in self.tries.begin(now, id, instead_of) {
+            self.judge_peer(now, Judgement { peer: hop, kept: false });
+        }
+    }
+
+    /// What nobody complained about for long enough was kept.
+    fn settle_promises(&mut self, now: Time) {
+        let first_hops = self.tries.settle(now).into_iter().map(|hop| Judgement { peer: hop, kept: true });
+        for judgement in self.delegations.settle(now).into_iter().chain(first_hops) {
+            self.judge_peer(now, judgement);
+        }
+    }
+
+    fn judge_peer(&mut self, now: Time, judgement: Judgement) {
+        self.counters.promises_broken += u64::from(!judgement.kept);
+        let Some(flow) = self.flows.get_mut(&judgement.peer) else { return };
+        if judgement.kept { flow.trust.keep(now) } else { flow.trust.break_promise(now) }
     }
 
     /// A whole number below `bound`, which is above zero.

@@ -13,19 +13,30 @@ use crate::wire::{BudgetClass, Cell, DigestEntry};
 
 impl Packets {
     /// Sends a packet of our own towards its region: a first copy, and for a region of more than one address a second
-    /// one over another first hop, which waits there in case the first is lost.
+    /// one over another first hop, which waits there in case the first is lost. Neither leaves over a first hop that an
+    /// earlier try of the message used, unless there is no other.
     pub(super) fn send_towards(&mut self, scene: &mut Scene<'_>, cell: Cell, budget: BudgetClass) {
         let aim = Aim::Route { standby: false };
+        let id = cell.id();
         let dark = cell.destination().luminosity() != Luminosity::FULL;
         let order = Order { cell, budget, aim, source: None, originated: true };
-        let first = self.hand_over(scene, order.clone(), &[]);
-        let others =
-            scene.neighbours.closer_to(&order.cell.destination()).filter(|relay| Some(relay.key) != first).count();
-        let seen = Seen { routed: true, routed_standby: dark && others > 0, responsibility: None };
-        self.seen.put(scene.now, order.cell.id(), seen);
-        if seen.routed_standby {
-            let avoid: Vec<LinkKey> = first.into_iter().collect();
-            self.hand_over(scene, Order { aim: Aim::Route { standby: true }, ..order }, &avoid);
+        let mut avoid = self.tries.used(&id).to_vec();
+        if no_other_than(scene, &order.cell, &avoid) {
+            avoid.clear();
+        }
+        let first = self.hand_over(scene, order.clone(), &avoid);
+        if let Some(first) = first {
+            self.tries.use_hop(&id, first);
+            avoid.push(first);
+        }
+        if no_other_than(scene, &order.cell, &avoid) {
+            avoid = first.into_iter().collect();
+        }
+        let twice = dark && self.config.entries > 1 && !no_other_than(scene, &order.cell, &avoid);
+        self.seen.put(scene.now, id, Seen { routed: true, routed_standby: twice, responsibility: None });
+        if twice {
+            let second = self.hand_over(scene, Order { aim: Aim::Route { standby: true }, ..order }, &avoid);
+            second.into_iter().for_each(|second| self.tries.use_hop(&id, second));
         }
     }
 
@@ -118,4 +129,9 @@ impl Packets {
         let levels = u64::from(scene.neighbours.depth().saturating_sub(prefix_bits)) + 2;
         self.config.link_ms * levels + TIMEOUT_MS_INITIAL + self.lot(2 * self.config.link_ms)
     }
+}
+
+/// Whether all relays closer to the packet's region are among these.
+fn no_other_than(scene: &Scene<'_>, cell: &Cell, these: &[LinkKey]) -> bool {
+    scene.neighbours.closer_to(&cell.destination()).all(|relay| these.contains(&relay.key))
 }

@@ -164,7 +164,7 @@ impl World {
         let cell = self.cell(destination);
         let sent = cell.clone();
         self.with(from, |packets, scene| {
-            packets.originate(scene, sent, BudgetClass::MAX).unwrap();
+            packets.originate(scene, Dispatch::first(sent)).unwrap();
         });
         cell
     }
@@ -345,7 +345,7 @@ fn a_full_pool_refuses_what_comes_and_keeps_what_it_has() {
     let (mut accepted, mut refused) = (0, 0);
     for _ in 0..20_000 {
         let cell = world.cell(Prefix::of(&Address([0; 32]), Luminosity::FULL));
-        let result = world.with(origin, |packets, scene| packets.originate(scene, cell, BudgetClass::MAX));
+        let result = world.with(origin, |packets, scene| packets.originate(scene, Dispatch::first(cell)));
         match result {
             Ok(_) => accepted += 1,
             Err(refusal) => {
@@ -391,6 +391,81 @@ fn what_a_lost_peer_did_not_take_goes_to_another() {
     }
     world.run(20_000);
     assert_eq!(world.coverage(&region).1, 0);
+}
+
+#[test]
+fn another_try_leaves_over_first_hops_that_no_try_used_before() {
+    let mut world = World::new(200, 13);
+    let region = prefix(0xA0, 3);
+    let origin = world.outsider(&region);
+    let closer = world.nodes[&origin].1.closer_to(&region).count();
+    let mut used = BTreeSet::new();
+    let mut earlier = None;
+    for _ in 0..closer / 2 {
+        let dispatch = Dispatch { instead_of: earlier, ..Dispatch::first(world.cell(region)) };
+        earlier = Some(dispatch.cell.id());
+        world.with(origin, |packets, scene| packets.originate(scene, dispatch)).unwrap();
+        let hops: Vec<LinkKey> = world.queue.values().map(|(_, to, _)| *to).collect();
+        world.queue.clear();
+        assert_eq!(hops.len(), 2);
+        assert!(hops.into_iter().all(|hop| used.insert(hop)), "a first hop is used again");
+    }
+    let dispatch = Dispatch { instead_of: earlier, ..Dispatch::first(world.cell(region)) };
+    world.with(origin, |packets, scene| packets.originate(scene, dispatch)).unwrap();
+    assert!(!world.queue.is_empty(), "when all were used, any will do");
+}
+
+/// Answers every cell that is on its way to `taker` with a receipt, and lets it end there.
+fn take_over_and_keep(world: &mut World, taker: LinkKey, origin: LinkKey) {
+    let cells: Vec<(Time, u64)> =
+        world.queue.iter().filter(|(_, (_, to, _))| *to == taker).map(|(name, _)| *name).collect();
+    for name in cells {
+        if let Some((_, _, Frame::Cell(CellFrame { custody_nonce: nonce, .. }))) = world.queue.remove(&name) {
+            world.receive(taker, origin, Frame::Custody(vec![Receipt { nonce, verdict: Verdict::TookOver }]));
+        }
+    }
+}
+
+#[test]
+fn a_first_hop_that_keeps_what_it_takes_is_passed_over_after_three_tries() {
+    let mut world = World::new(200, 14);
+    let target = world.keys()[150];
+    let region = Prefix::of(&Address(target.0), Luminosity::FULL);
+    let origin = world.outsider(&prefix(target.0[0], 1));
+    let mut liar = None;
+    for _ in 0..3 {
+        let cell = world.send(origin, region);
+        let chosen = world.queue.values().next().unwrap().1;
+        assert_eq!(*liar.get_or_insert(chosen), chosen, "the closest is chosen as long as it is trusted");
+        take_over_and_keep(&mut world, chosen, origin);
+        let again = Dispatch { instead_of: Some(cell.id()), ..Dispatch::first(world.cell(region)) };
+        world.with(origin, |packets, scene| packets.originate(scene, again)).unwrap();
+        assert_ne!(world.queue.values().next().unwrap().1, chosen);
+        world.queue.clear();
+    }
+    world.send(origin, region);
+    assert_ne!(Some(world.queue.values().next().unwrap().1), liar);
+    assert_eq!(world.nodes[&origin].0.counters().promises_broken, 3);
+}
+
+#[test]
+fn digests_of_packets_that_do_not_exist_are_soon_ignored() {
+    let mut world = World::new(60, 15);
+    let keys = world.keys();
+    let (victim, liar) = (keys[0], world.nodes[&keys[0]].1.bin(0)[0].key);
+    for round in 0..4_u64 {
+        let digests = (0..512_u64).map(|number| {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&(round * 512 + number).to_be_bytes());
+            DigestEntry { id: PacketId(id), responsibility: Luminosity::FULL, size_class: SizeClass::T }
+        });
+        world.receive(liar, victim, Frame::Digest(digests.collect()));
+    }
+    let counters = *world.nodes[&victim].0.counters();
+    assert_eq!((counters.digests_received, counters.digests_ignored), (2_048, 1_024));
+    world.silent.insert(liar);
+    world.run(60_000);
+    assert_eq!(world.nodes[&victim].0.counters().pulls_unanswered, 1_024);
 }
 
 fn frame_of(cell: Cell, responsibility: Option<Luminosity>) -> CellFrame {

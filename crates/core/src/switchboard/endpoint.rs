@@ -11,13 +11,13 @@ use rand_core::{Rng, SeedableRng};
 
 use super::body::{pack, size_class_for, unpack};
 use super::{
-    CommandId, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply, EndpointStatus, OpenedBy,
-    Recipient, inbox,
+    CommandId, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply, EndpointStatus, Letter,
+    OpenedBy, Recipient, inbox,
 };
 use crate::crypto::{BodyKey, PersonKeys, Sealed, recognise_person, recognise_topic, seal_to_person, seal_to_topic};
-use crate::packet::{RING_BYTES_MAX, Ring};
+use crate::packet::{Dispatch, RING_BYTES_MAX, Ring};
 use crate::store::Tx;
-use crate::wire::{BudgetClass, Cell, CellHeader, ExpiryBucket};
+use crate::wire::{Cell, CellHeader, ExpiryBucket};
 
 /// A packet lives for eight minutes and up to one bucket more, at random: at most ten minutes, and without a sender's
 /// clock in it (docs/protocol/packet.md §1).
@@ -143,21 +143,10 @@ impl Endpoint {
             }
             EndpointCommand::Inbox { after, limit } => EndpointReply::Inbox(inbox::after(tx, after, limit)),
             EndpointCommand::Status => EndpointReply::Status(self.status()),
-            EndpointCommand::Send { to, destination, hold, budget, body } => {
-                let header = |size_class| CellHeader {
-                    size_class,
-                    hold_class: hold,
-                    acknowledge: false,
-                    destination,
-                    expiry: ExpiryBucket(0),
-                    tag: Tag([0; 16]),
-                    ephemeral: [0; 32],
-                };
-                match size_class_for(body.len()).map(header).ok_or(Refusal::TooLong) {
-                    Ok(header) => return self.send(now, id, &to, header, budget, &body, out),
-                    Err(refusal) => EndpointReply::Refused(refusal),
-                }
-            }
+            EndpointCommand::Send(letter) => match self.seal(now, &letter) {
+                Ok(dispatch) => return out.push(EndpointEffect::Cell(id, dispatch)),
+                Err(refusal) => EndpointReply::Refused(refusal),
+            },
         };
         out.push(EndpointEffect::Reply(id, reply));
     }
@@ -209,33 +198,29 @@ impl Endpoint {
         }
     }
 
-    /// Seals a message into a cell and hands it to the relay half, which answers.
-    #[expect(clippy::too_many_arguments, reason = "a command's parts, each once")]
-    fn send(
-        &mut self,
-        now: Time,
-        id: CommandId,
-        to: &Recipient,
-        mut header: CellHeader,
-        budget: BudgetClass,
-        body: &[u8],
-        out: &mut Vec<EndpointEffect>,
-    ) {
-        header.expiry = ExpiryBucket::after(now, LIFE_MS + self.rng.next_u64() % LIFE_JITTER_MS);
-        let plaintext = pack(body, header.size_class, self.rng.next_u32()).expect("the class was chosen to fit");
+    /// Seals a letter into a cell for the relay half, which answers.
+    fn seal(&mut self, now: Time, letter: &Letter) -> Result<Dispatch, Refusal> {
+        let size_class = size_class_for(letter.body.len()).ok_or(Refusal::TooLong)?;
+        let header = CellHeader {
+            size_class,
+            hold_class: letter.hold,
+            acknowledge: false,
+            destination: letter.destination,
+            expiry: ExpiryBucket::after(now, LIFE_MS + self.rng.next_u64() % LIFE_JITTER_MS),
+            tag: Tag([0; 16]),
+            ephemeral: [0; 32],
+        };
+        let plaintext = pack(&letter.body, size_class, self.rng.next_u32()).expect("the class was chosen to fit");
         let associated = header.associated();
-        let sealed = match to {
+        let sealed = match &letter.to {
             Recipient::Person(scan_key) => seal_to_person(&mut self.rng, scan_key, &associated, &plaintext),
             Recipient::Topic(key) => Some(seal_to_topic(&mut self.rng, key, &associated, &plaintext)),
         };
-        let Some(Sealed { tag, ephemeral, body }) = sealed else {
-            out.push(EndpointEffect::Reply(id, EndpointReply::Refused(Refusal::WeakKey)));
-            return;
-        };
+        let Sealed { tag, ephemeral, body } = sealed.ok_or(Refusal::WeakKey)?;
         let mut filling = [0; 80];
         self.rng.fill_bytes(&mut filling);
         let cell = Cell::build(CellHeader { tag, ephemeral, ..header }, filling, &body);
-        out.push(EndpointEffect::Cell(id, cell, budget));
+        Ok(Dispatch { cell, budget: letter.budget, instead_of: letter.instead_of })
     }
 
     /// Looks at waiting cells, then at kept ones for which a key came, as far as the tick's budget goes.
@@ -339,7 +324,7 @@ pub fn topic_fingerprint(key: &TopicKey) -> [u8; 8] {
 mod tests {
     use super::*;
     use crate::store::MemoryStore;
-    use crate::wire::HoldClass;
+    use crate::wire::{BudgetClass, HoldClass};
     use mainframe_base::Prefix;
 
     fn endpoint(seed: u8) -> Endpoint {
@@ -357,16 +342,17 @@ mod tests {
     }
 
     fn sent_to(to: Recipient, body: &[u8]) -> Cell {
-        let command = EndpointCommand::Send {
+        let command = EndpointCommand::Send(Letter {
             to,
             destination: Prefix::EVERYONE,
             hold: HoldClass::Live,
             budget: BudgetClass::MAX,
+            instead_of: None,
             body: body.to_vec(),
-        };
+        });
         let out = run(&mut endpoint(1), 0, EndpointInput::Command(CommandId(1), command), &mut MemoryStore::default());
         match out.into_iter().next() {
-            Some(EndpointEffect::Cell(CommandId(1), cell, _)) => cell,
+            Some(EndpointEffect::Cell(CommandId(1), dispatch)) => dispatch.cell,
             other => panic!("no cell but {other:?}"),
         }
     }
@@ -426,13 +412,15 @@ mod tests {
 
     #[test]
     fn a_message_too_long_for_a_cell_is_refused_and_one_that_fits_is_not() {
-        let send = |length| EndpointCommand::Send {
+        let letter = |length| Letter {
             to: Recipient::Topic(TopicKey([1; 32])),
             destination: Prefix::EVERYONE,
             hold: HoldClass::Live,
             budget: BudgetClass::MAX,
+            instead_of: None,
             body: vec![0; length],
         };
+        let send = |length| EndpointCommand::Send(letter(length));
         let mut store = MemoryStore::default();
         let out = run(&mut endpoint(1), 0, EndpointInput::Command(CommandId(1), send(16_025)), &mut store);
         assert!(matches!(out[..], [EndpointEffect::Reply(_, EndpointReply::Refused(Refusal::TooLong))]));

@@ -10,10 +10,10 @@ mod inbox;
 mod outbound;
 mod ports;
 
-pub use crate::packet::Step;
+pub use crate::packet::{Dispatch, Step};
 pub use ports::{
     CommandId, DownReason, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply,
-    EndpointStatus, HangupReason, LinkEvent, Message, OpenedBy, Outcome, PeerView, Recipient, RelayCommand,
+    EndpointStatus, HangupReason, Letter, LinkEvent, Message, OpenedBy, Outcome, PeerView, Recipient, RelayCommand,
     RelayEffect, RelayEvent, RelayInput, RelayReply, RelayStatus, SizeEstimate, TraceEvent,
 };
 

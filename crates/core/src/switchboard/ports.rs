@@ -8,7 +8,7 @@ use mainframe_base::{
 };
 
 use crate::crypto::PersonKeys;
-use crate::packet::Step;
+use crate::packet::{Dispatch, Step};
 use crate::wire::{BudgetClass, Cell, HoldClass, OutFrame};
 
 /// Ties an answer to its question; chosen by whoever asks.
@@ -91,7 +91,7 @@ pub enum RelayInput {
     /// A question or an order from the node's own interfaces.
     Command(CommandId, RelayCommand),
     /// A cell from the endpoint half, to be sent into the network; answered with `Reply`.
-    Cell(CommandId, Cell, BudgetClass),
+    Cell(CommandId, Dispatch),
     /// The time asked for by `next_wake` has come.
     Wake,
 }
@@ -285,6 +285,24 @@ pub enum Recipient {
     Topic(TopicKey),
 }
 
+/// Something to be sealed and sent.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "holds what people say")]
+pub struct Letter {
+    /// For whom.
+    pub to: Recipient,
+    /// Through which region.
+    pub destination: Prefix,
+    /// How long relays keep it.
+    pub hold: HoldClass,
+    /// What it may cost.
+    pub budget: BudgetClass,
+    /// The packet that came to nothing and of which this is another try: sealed anew, it leaves over other first hops.
+    pub instead_of: Option<PacketId>,
+    /// What to say; fits one cell or is refused.
+    pub body: Vec<u8>,
+}
+
 /// What the endpoint half can be asked.
 #[expect(missing_debug_implementations, reason = "holds secrets and what people say")]
 pub enum EndpointCommand {
@@ -297,18 +315,7 @@ pub enum EndpointCommand {
     /// Stop doing so.
     RemoveTopic(TopicKey),
     /// Seal a body and send it to a region. The relay half answers.
-    Send {
-        /// For whom.
-        to: Recipient,
-        /// Through which region.
-        destination: Prefix,
-        /// How long relays keep it.
-        hold: HoldClass,
-        /// What it may cost.
-        budget: BudgetClass,
-        /// What to say; fits one cell or is refused.
-        body: Vec<u8>,
-    },
+    Send(Letter),
     /// Opened messages with a sequence number above `after`, oldest first.
     Inbox {
         /// Zero for all that are kept.
@@ -324,7 +331,7 @@ pub enum EndpointCommand {
 #[derive(Clone, Debug)]
 pub enum EndpointEffect {
     /// A cell for the relay half to send; the relay answers the command.
-    Cell(CommandId, Cell, BudgetClass),
+    Cell(CommandId, Dispatch),
     /// The answer to a command.
     Reply(CommandId, EndpointReply),
     /// Something the node's interfaces may want to know.

@@ -82,7 +82,7 @@ impl Relay {
         let mut said = Said::default();
         match input {
             RelayInput::Link(event) => self.link_event(now, event, &mut said),
-            RelayInput::Cell(command, cell, budget) => self.send_cell(now, command, cell, budget, &mut said, out),
+            RelayInput::Cell(command, dispatch) => self.send_cell(now, command, dispatch, &mut said, out),
             RelayInput::Command(id, command) => self.command(now, id, command, &mut said, out),
             RelayInput::Wake => self.wake(now, &mut said),
         }

@@ -27,6 +27,7 @@ pub(crate) async fn run(global: &Global, wanted: &Send, output: &Output) -> anyh
         luminosity: wanted.luminosity,
         hold: hold(wanted.hold),
         budget: None,
+        instead_of: wanted.instead_of.clone(),
         body: Body::from_bytes(text(wanted)?),
     };
     let sent = reach::answer(global, client.send(&request)).await?;
@@ -99,6 +100,7 @@ mod tests {
             prefix: prefix.map(|text| text.parse().unwrap()),
             luminosity: None,
             hold: Hold::Live,
+            instead_of: None,
             text: None,
         }
     }

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use mainframe_base::Prefix;
 use mainframe_core::cost;
 use mainframe_core::crypto::{BODY_OVERHEAD, PersonAddress, parse_topic_key};
-use mainframe_core::switchboard::{EndpointCommand, EndpointReply, Recipient, RelayReply};
+use mainframe_core::switchboard::{EndpointCommand, EndpointReply, Letter, Recipient, RelayReply};
 use mainframe_core::wire::{BudgetClass, CELL_BODY_T, HoldClass, SizeClass};
 use mainframe_sdk::{
     ApiError, BATCH_MAX, BatchResult, Hold, Quote, Scope, SendBatch, SendBatchResults, SendRequest, Sent,
@@ -79,8 +79,11 @@ async fn send_one(api: &Api, caller: &Caller, network: Network, request: SendReq
     let body = body.ok_or_else(|| Failure::bad_request(NOT_SENT, "the body's base64 is none"))?;
     let (quote, priced) = quote_of(network.nodes, destination.luminosity(), size_class(body.len()));
     let budget = budget(request.budget, network, &priced)?;
-    let command = EndpointCommand::Send { to, destination, hold: hold_class(request.hold), budget, body };
-    let asked = api.desk.ask_endpoint(command, Some(caller.principal.clone()), PATIENCE).await;
+    let instead_of = request.instead_of.as_deref().map(str::parse).transpose();
+    let instead_of =
+        instead_of.map_err(|error| Failure::bad_request(NOT_SENT, format!("instead_of names no packet: {error}")))?;
+    let letter = Letter { to, destination, hold: hold_class(request.hold), budget, instead_of, body };
+    let asked = api.desk.ask_endpoint(EndpointCommand::Send(letter), Some(caller.principal.clone()), PATIENCE).await;
     match asked.map_err(|none| Failure::no_answer(NOT_SENT, none))? {
         Answer::Relay(RelayReply::Accepted(id)) => Ok(sent(id.to_string(), destination, quote)),
         Answer::Relay(RelayReply::Refused(refusal)) | Answer::Endpoint(EndpointReply::Refused(refusal)) => {

@@ -2,12 +2,12 @@
 //! network recover when half of it vanishes, and can anyone still join when every bootstrap node is gone?
 
 use super::Stage;
-use super::full_address::{DEADLINE_S, Journeys, send_between};
+use super::full_address::{DEADLINE_S, Journeys};
+use super::letters::{Letter, Letters};
 use crate::check::check;
 use crate::figures::{least, mean};
 use crate::moment::Moment;
 use crate::node::NodeId;
-use crate::packets::PacketIndex;
 use crate::world::Stop;
 
 /// How long nodes come and go, in seconds.
@@ -47,30 +47,29 @@ fn come_and_go(stage: &mut Stage<'_>) -> Vec<f64> {
     let packet_us = CHURN_S * 1_000_000 / stage.options.packets.max(1) as u64;
     let mut next_leave = start + stage.population.dice().exponential(mean_us);
     let (mut next_packet, mut next_look) = (start, start);
-    let (mut looks, mut sent, mut departures) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut looks, mut letters, mut departures) = (Vec::new(), Letters::default(), Vec::new());
     loop {
         let now = next_leave.min(next_packet).min(next_look);
         if now >= end {
             break;
         }
-        stage.population.world_mut().run_until(now);
+        letters.run_until(stage, now, "nodes come and go");
         if now == next_leave {
             departures.extend(replace_one(stage));
             next_leave = now + stage.population.dice().exponential(mean_us);
         } else if now == next_packet {
             let online = stage.population.honest();
-            sent.push(send_between(stage, &online));
+            letters.send_between(stage, &online);
             next_packet = now + packet_us;
         } else {
             looks.push(stage.population.completeness());
             next_look = now + LOOK_S * 1_000_000;
-            stage.progress.tell(&stage.population, "nodes come and go");
         }
     }
-    stage.population.world_mut().run_until(end);
-    stage.run_seconds(DEADLINE_S, "packets settle");
+    letters.run_until(stage, end, "nodes come and go");
+    letters.settle(stage, DEADLINE_S);
     check(&stage.population);
-    report_journeys(stage, sent, &departures);
+    report_journeys(stage, &letters, &departures);
     stage.progress.say(&stage.population, &format!("churn is over; complete to {:.4}", mean(&looks)));
     looks
 }
@@ -89,14 +88,14 @@ fn replace_one(stage: &mut Stage<'_>) -> Option<(Moment, NodeId)> {
 }
 
 /// Only packets whose target stayed until the deadline count.
-fn report_journeys(stage: &mut Stage<'_>, sent: Vec<(PacketIndex, NodeId)>, departures: &[(Moment, NodeId)]) {
+fn report_journeys(stage: &mut Stage<'_>, letters: &Letters, departures: &[(Moment, NodeId)]) {
     let packets = stage.population.world().packets();
-    let stayed = |(index, target): &(PacketIndex, NodeId)| {
-        let deadline = packets.all()[*index as usize].sent_at + DEADLINE_S * 1_000_000;
-        !departures.iter().any(|(at, id)| id == target && *at <= deadline)
+    let stayed = |letter: &&Letter| {
+        let deadline = letter.sent_at + DEADLINE_S * 1_000_000;
+        !departures.iter().any(|(at, id)| *id == letter.receiver && *at <= deadline)
     };
-    let counted: Vec<(PacketIndex, NodeId)> = sent.into_iter().filter(stayed).collect();
-    let journeys = Journeys::of(packets, &counted);
+    let counted: Vec<&Letter> = letters.all().iter().filter(stayed).collect();
+    let journeys = Journeys::of(packets, counted.iter().copied());
     stage.put("departures", departures.len());
     stage.put("packets_counted", counted.len());
     journeys.report(stage);

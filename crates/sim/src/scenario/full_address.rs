@@ -1,11 +1,11 @@
 //! Packets to single nodes: over how many hops, how surely, how soon?
 
 use super::Stage;
+use super::letters::{Letter, Letters, delivery_by_try};
 use crate::figures::{mean, percentile, ratio};
-use crate::node::NodeId;
-use crate::packets::{PacketIndex, Packets};
+use crate::packets::{Arrival, Packets};
 
-/// Time between two packets, in microseconds.
+/// Time between two messages, in microseconds.
 const INTERVAL_US: u64 = 20_000;
 /// How long a packet may take, in seconds.
 pub(super) const DEADLINE_S: u64 = 10;
@@ -14,62 +14,60 @@ pub(super) fn play(stage: &mut Stage<'_>) {
     stage.prepare();
     let honest = stage.population.honest();
     assert!(honest.len() > 1, "a packet needs an origin and a target");
-    let mut sent = Vec::with_capacity(stage.options.packets);
+    let mut letters = Letters::default();
     for _ in 0..stage.options.packets {
-        sent.push(send_between(stage, &honest));
+        letters.send_between(stage, &honest);
         let next = stage.population.world().now() + INTERVAL_US;
-        stage.population.world_mut().run_until(next);
-        stage.progress.tell(&stage.population, "packets travel");
+        letters.run_until(stage, next, "packets travel");
     }
-    stage.run_seconds(DEADLINE_S, "packets settle");
-    let journeys = Journeys::of(stage.population.world().packets(), &sent);
+    letters.settle(stage, DEADLINE_S);
+    let packets = stage.population.world().packets();
+    let by_try = delivery_by_try(letters.all(), packets, stage.options.tries, DEADLINE_S);
+    let journeys = Journeys::of(packets, letters.all());
+    stage.put("delivery_by_try", by_try);
     journeys.report(stage);
 }
 
-/// A packet between two random nodes of these; returns it and its target.
-pub(super) fn send_between(stage: &mut Stage<'_>, nodes: &[NodeId]) -> (PacketIndex, NodeId) {
-    let origin = nodes[stage.population.dice().below(nodes.len())];
-    loop {
-        let target = nodes[stage.population.dice().below(nodes.len())];
-        if target != origin {
-            return (stage.population.send_to(origin, target), target);
-        }
-    }
-}
-
-/// What became of packets to single nodes.
+/// What became of messages to single nodes.
+#[derive(Default)]
 pub(super) struct Journeys {
-    pub(super) sent: u64,
-    pub(super) delivered: u64,
+    sent: u64,
+    /// With any try, each packet within [`DEADLINE_S`].
+    delivered: u64,
+    /// Within [`DEADLINE_S`] of the first try.
+    delivered_early: u64,
     hops: Vec<f64>,
     latency_ms: Vec<f64>,
     transmissions: Vec<f64>,
+    tries: Vec<f64>,
 }
 
 impl Journeys {
-    pub(super) fn of(packets: &Packets, sent: &[(PacketIndex, NodeId)]) -> Journeys {
-        let mut journeys = Journeys {
-            sent: sent.len() as u64,
-            delivered: 0,
-            hops: Vec::new(),
-            latency_ms: Vec::new(),
-            transmissions: Vec::new(),
-        };
-        for (index, target) in sent {
-            let packet = &packets.all()[*index as usize];
-            journeys.transmissions.push(packet.transmissions as f64);
-            let Some(arrival) = packets.arrival(*index, target.0) else { continue };
-            let deadline = packet.sent_at + DEADLINE_S * 1_000_000;
-            journeys.delivered += u64::from(arrival.handed_at.is_some_and(|at| at <= deadline));
-            journeys.hops.push(f64::from(arrival.hops));
-            journeys.latency_ms.push(arrival.at.since(packet.sent_at) as f64 / 1e3);
-        }
+    pub(super) fn of<'a>(packets: &Packets, letters: impl IntoIterator<Item = &'a Letter>) -> Journeys {
+        let mut journeys = Journeys::default();
+        letters.into_iter().for_each(|letter| journeys.add(packets, letter));
         journeys
+    }
+
+    fn add(&mut self, packets: &Packets, letter: &Letter) {
+        self.sent += 1;
+        self.tries.push(letter.tries.len() as f64);
+        let transmissions: u64 = letter.packets().map(|index| packets.all()[index as usize].transmissions).sum();
+        self.transmissions.push(transmissions as f64);
+        self.delivered += u64::from(letter.arrived_with_try(packets, DEADLINE_S).is_some());
+        let arrivals = letter.packets().filter_map(|index| packets.arrival(index, letter.receiver.0));
+        let Some(first) = arrivals.min_by_key(|arrival: &&Arrival| arrival.at) else { return };
+        let early = first.handed_at.is_some_and(|at| at <= letter.sent_at + DEADLINE_S * 1_000_000);
+        self.delivered_early += u64::from(early);
+        self.hops.push(f64::from(first.hops));
+        self.latency_ms.push(first.at.since(letter.sent_at) as f64 / 1e3);
     }
 
     pub(super) fn report(mut self, stage: &mut Stage<'_>) {
         stage.put("delivery", ratio(self.delivered, self.sent));
+        stage.put("delivery_in_10_s", ratio(self.delivered_early, self.sent));
         stage.put("undelivered", self.sent - self.delivered);
+        stage.put("tries_mean", mean(&self.tries));
         stage.put("hops_mean", mean(&self.hops));
         stage.put("hops_p99", percentile(&mut self.hops, 99));
         stage.put("latency_ms_p50", percentile(&mut self.latency_ms, 50));

@@ -3,6 +3,7 @@
 mod churn;
 mod dark_routing;
 mod full_address;
+mod letters;
 
 use std::collections::BTreeMap;
 
@@ -86,6 +87,10 @@ pub struct Options {
     pub droppers: f64,
     /// Share of nodes that leave in the last ten minutes before the packets, 0..1.
     pub offline: f64,
+    /// How often a sender that hears nothing tries, the first time included.
+    pub tries: u8,
+    /// Points at which a dark packet enters its region, 1 or 2.
+    pub entries: u8,
     /// Bits of the destination that dark packets reveal.
     pub luminosity: mainframe_base::Luminosity,
     /// Seconds after the start at which one frame takes a millisecond longer, if any.
@@ -104,6 +109,8 @@ impl Options {
             packets: scenario.packets(),
             droppers: 0.0,
             offline: 0.0,
+            tries: 1,
+            entries: 2,
             luminosity: mainframe_base::Luminosity::at_most(3),
             nudge_s: None,
             watch: None,
@@ -134,7 +141,7 @@ fn population(options: &Options) -> Population {
         relay: RelayConfig {
             // An estimate visits dozens of nodes and changes no table: it would double the time of a run.
             overlay: OverlayConfig { estimate_interval_ms: 0, ..OverlayConfig::default() },
-            packet: PacketConfig { copy_kept: false, ..PacketConfig::default() },
+            packet: PacketConfig { copy_kept: false, entries: options.entries, ..PacketConfig::default() },
             ..RelayConfig::default()
         },
         seed: options.seed,
@@ -244,6 +251,8 @@ impl Stage<'_> {
         self.put("packets", self.options.packets);
         self.put("droppers", self.options.droppers);
         self.put("offline", self.options.offline);
+        self.put("tries", self.options.tries);
+        self.put("entries", self.options.entries);
         self.put("events", counts.inputs);
         self.put("frames", counts.frames);
         self.put("frames_lost", counts.lost);

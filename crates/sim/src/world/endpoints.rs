@@ -70,9 +70,9 @@ impl<M: Machine> World<M> {
 
     fn perform_for_endpoint(&mut self, id: NodeId, effect: EndpointEffect) {
         match effect {
-            EndpointEffect::Cell(command, cell, budget) => {
+            EndpointEffect::Cell(command, dispatch) => {
                 let life = self.nodes[id.index()].life;
-                let input = RelayInput::Cell(command, cell, budget);
+                let input = RelayInput::Cell(command, dispatch);
                 self.queue.push(self.now, Event::ForRelay { node: id, life, input });
             }
             EndpointEffect::Reply(command, reply) => self.heard.replies.push((id, command, reply)),
