@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod check;
 pub mod dice;
+pub mod eavesdrop;
 pub mod figures;
 pub mod frames;
 pub mod masks;

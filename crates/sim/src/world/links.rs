@@ -35,6 +35,7 @@ impl<M: Machine> World<M> {
             return;
         };
         self.counts.frames += 1;
+        self.taps.sent(self.now, from, to, &frame);
         let note = match &frame.cell {
             Some(cell) => self.packets.on_sent(cell, from.0, to.0),
             None => {
@@ -80,6 +81,7 @@ impl<M: Machine> World<M> {
             return;
         }
         let frame: Bytes = frame.to_bytes();
+        self.taps.arrived(self.now, from, to, &frame);
         if !node.mask.lets_in(&frame) {
             return;
         }

@@ -16,6 +16,7 @@ use mainframe_core::switchboard::{
 };
 use mainframe_core::wire::OutFrame;
 
+use crate::eavesdrop::tap::Taps;
 use crate::masks::Mask;
 use crate::moment::Moment;
 use crate::net::{Net, NetConfig, Nudge};
@@ -66,6 +67,7 @@ pub struct World<M> {
     effects: Vec<RelayEffect>,
     watch: Option<Watch>,
     heard: Heard,
+    taps: Taps,
 }
 
 impl<M> std::fmt::Debug for World<M> {
@@ -92,6 +94,7 @@ impl<M: Machine> World<M> {
             effects: Vec::new(),
             watch: None,
             heard: Heard::default(),
+            taps: Taps::default(),
         }
     }
 
@@ -113,6 +116,16 @@ impl<M: Machine> World<M> {
     /// To follow more of them.
     pub fn packets_mut(&mut self) -> &mut Packets {
         &mut self.packets
+    }
+
+    /// Who listens.
+    pub fn taps(&self) -> &Taps {
+        &self.taps
+    }
+
+    /// Who listens, to let others listen.
+    pub fn taps_mut(&mut self) -> &mut Taps {
+        &mut self.taps
     }
 
     /// The numbers kept.
