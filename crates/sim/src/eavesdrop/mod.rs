@@ -11,11 +11,13 @@
 //! | `attribution` | who sent a packet, and how sure the coalition may be |
 //! | `receiver` | who may be the receiver, and who still may after many packets |
 //! | `linking` | which packets belong to one conversation |
+//! | `crawler` | a node that asks everyone for everyone |
 //! | `global` | sees all links, but only when how many bytes go from whom to whom |
 //! | `score` | how often they were right |
 
 pub mod attribution;
 pub mod coalition;
+pub mod crawler;
 pub mod global;
 pub mod linking;
 pub mod model;
