@@ -57,6 +57,12 @@ struct RunArguments {
     /// Bits of the destination that are revealed, 0 to 254, or 256
     #[arg(long, default_value_t = 3)]
     luminosity: u16,
+    /// Share of the relays that compare notes, 0 to 1: eavesdrop only
+    #[arg(long, default_value_t = 0.1)]
+    colluders: f64,
+    /// Packets a second that observers are to tell apart: eavesdrop only
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    packet_rate: u64,
     /// Delay one frame by a millisecond at this virtual second: another trace hash shows that it is heard
     #[arg(long, value_name = "SECOND")]
     nudge: Option<u64>,
@@ -112,6 +118,9 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
             bail!("{name} is {share}; it is a share of the nodes, 0 to 0.9, such as 0.1 for a tenth");
         }
     }
+    if !(0.0..=1.0).contains(&arguments.colluders) {
+        bail!("--colluders is {}; it is a share of the relays, 0 to 1, such as 0.1 for a tenth", arguments.colluders);
+    }
     let luminosity = Luminosity::new(arguments.luminosity)
         .with_context(|| format!("--luminosity is {}; it is 0 to 254 bits, or 256", arguments.luminosity))?;
     let packets = arguments.packets.unwrap_or(scenario.packets());
@@ -125,6 +134,8 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         tries: arguments.tries,
         entries: arguments.entries,
         luminosity,
+        colluders: arguments.colluders,
+        packet_rate: arguments.packet_rate,
         nudge_s: arguments.nudge,
         watch: watch(arguments),
         ..Options::new(scenario, arguments.nodes, arguments.seed)

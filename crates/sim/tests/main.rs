@@ -2,6 +2,7 @@
 
 mod crashes;
 mod determinism;
+mod eavesdroppers;
 mod partitions;
 mod routing;
 

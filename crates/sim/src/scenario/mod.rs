@@ -2,6 +2,7 @@
 
 mod churn;
 mod dark_routing;
+mod eavesdrop;
 mod full_address;
 mod letters;
 
@@ -31,11 +32,13 @@ pub enum Scenario {
     FullAddress,
     /// An hour of coming and going, then half the network vanishes, then every bootstrap node.
     Churn,
+    /// What eavesdroppers learn: who sends, who may receive, who is who.
+    Eavesdrop,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 3] = [Scenario::DarkRouting, Scenario::FullAddress, Scenario::Churn];
+    pub const ALL: [Scenario; 4] = [Scenario::DarkRouting, Scenario::FullAddress, Scenario::Churn, Scenario::Eavesdrop];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -43,6 +46,7 @@ impl Scenario {
             Scenario::DarkRouting => "dark-routing",
             Scenario::FullAddress => "full-address",
             Scenario::Churn => "churn",
+            Scenario::Eavesdrop => "eavesdrop",
         }
     }
 
@@ -54,6 +58,7 @@ impl Scenario {
             Scenario::Churn => {
                 "do the tables stay complete when nodes come and go, and recover when half of them vanish?"
             }
+            Scenario::Eavesdrop => "who sent a packet, whom is it for, and who stands where, to those who listen?",
         }
     }
 
@@ -68,6 +73,7 @@ impl Scenario {
             Scenario::DarkRouting => 500,
             Scenario::FullAddress => 5_000,
             Scenario::Churn => 3_600,
+            Scenario::Eavesdrop => 1_000,
         }
     }
 }
@@ -93,6 +99,10 @@ pub struct Options {
     pub entries: u8,
     /// Bits of the destination that dark packets reveal.
     pub luminosity: mainframe_base::Luminosity,
+    /// Share of relays that compare notes, 0..=1.
+    pub colluders: f64,
+    /// Packets a second that observers are to tell apart.
+    pub packet_rate: u64,
     /// Seconds after the start at which one frame takes a millisecond longer, if any.
     pub nudge_s: Option<u64>,
     /// Two nodes whose traffic is read aloud.
@@ -112,6 +122,8 @@ impl Options {
             tries: 1,
             entries: 2,
             luminosity: mainframe_base::Luminosity::at_most(3),
+            colluders: 0.1,
+            packet_rate: 10,
             nudge_s: None,
             watch: None,
         }
@@ -131,6 +143,7 @@ pub fn run(options: &Options, progress: &mut Progress) -> Report {
         Scenario::DarkRouting => dark_routing::play(&mut stage),
         Scenario::FullAddress => full_address::play(&mut stage),
         Scenario::Churn => churn::play(&mut stage),
+        Scenario::Eavesdrop => eavesdrop::play(&mut stage),
     }
     stage.finish()
 }
