@@ -34,7 +34,7 @@ impl<M: Machine> World<M> {
             self.counts.unsent += 1;
             return;
         };
-        self.counts.frames += 1;
+        self.counts.on_sent(&frame);
         let note = match &frame.cell {
             Some(cell) => self.packets.on_sent(cell, from.0, to.0),
             None => {
