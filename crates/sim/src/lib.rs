@@ -1,6 +1,7 @@
 //! A whole network in one thread, from one seed.
 
 pub mod actor;
+pub mod baselines;
 pub mod check;
 pub mod dice;
 pub mod figures;
