@@ -3,6 +3,7 @@
 pub mod actor;
 pub mod baselines;
 pub mod check;
+pub mod compare;
 pub mod dice;
 pub mod figures;
 pub mod frames;
