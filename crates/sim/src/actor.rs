@@ -43,6 +43,11 @@ impl Actor {
         self.guise = Some(guise);
     }
 
+    /// Takes its guise off.
+    pub fn undress(&mut self) {
+        self.guise = None;
+    }
+
     /// The relay itself, to be looked at.
     pub fn relay(&self) -> &Relay {
         &self.relay

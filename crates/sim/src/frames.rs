@@ -36,6 +36,18 @@ pub fn kind(head: &[u8]) -> Kind {
     }
 }
 
+/// Whether a cell frame is on its way to its region, rather than a share of the region.
+pub fn is_on_the_way(frame: &[u8]) -> bool {
+    // docs/protocol/packet.md §2: a responsibility of 0xFFFF
+    kind(frame) == Kind::Cell && frame.get(4..6) == Some(&[0xFF; 2])
+}
+
+/// Whether a control frame is about packets (receipts, digests, pulls, sketches), rather than about the overlay.
+pub fn is_about_packets(frame: &[u8]) -> bool {
+    // docs/protocol/packet.md §2: types 2 to 5
+    matches!(frame.first(), Some(2..=5))
+}
+
 /// The name of a cell, from its bytes or from a frame that ends in them.
 pub fn cell_name(cell: &[u8]) -> CellName {
     *cell.last_chunk().expect("a cell is longer than its name")

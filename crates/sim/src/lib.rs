@@ -1,7 +1,9 @@
 //! A whole network in one thread, from one seed.
 
 pub mod actor;
+pub mod baselines;
 pub mod check;
+pub mod compare;
 pub mod dice;
 pub mod eavesdrop;
 pub mod figures;

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use mainframe_base::Luminosity;
 use mainframe_core::packet::TRIES_MAX;
+use mainframe_sim::compare::{CompareOptions, compare, grow};
 use mainframe_sim::moment::Moment;
 use mainframe_sim::node::NodeId;
 use mainframe_sim::progress::Progress;
@@ -27,6 +28,8 @@ enum Order {
     List,
     /// Play one scenario; the result goes to standard output, progress to standard error
     Run(RunArguments),
+    /// Play one scenario with our protocol and with others; exit code 1 if another is not what it is called
+    Compare(CompareArguments),
 }
 
 #[derive(clap::Args)]
@@ -77,16 +80,46 @@ struct RunArguments {
     quiet: bool,
 }
 
+#[derive(clap::Args)]
+struct CompareArguments {
+    /// Which scenario: dark-routing
+    #[arg(value_parser = ["dark-routing"])]
+    scenario: String,
+    /// Nodes in the network
+    #[arg(long, default_value_t = 1_000)]
+    nodes: usize,
+    /// Everything follows from this number
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Packets that each protocol sends
+    #[arg(long, default_value_t = 100)]
+    packets: usize,
+    /// Share of the nodes that silently drop packets in the second half, 0 to 0.9
+    #[arg(long, default_value_t = 0.1)]
+    droppers: f64,
+    /// Bits of the destination that are revealed, 0 to 254; by default as many as leave 400 relays in a region
+    #[arg(long)]
+    luminosity: Option<u16>,
+    /// Print JSON in one line
+    #[arg(long)]
+    json: bool,
+    /// Say nothing on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
 /// Largest network: more nodes than this have no network address here, nor memory on any machine we know.
 const NODES_MAX: usize = 1_000_000;
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().order {
-        Order::List => list(),
-        Order::Run(arguments) => play(&arguments),
+        Order::List => list().map(|()| true),
+        Order::Run(arguments) => play(&arguments).map(|()| true),
+        Order::Compare(arguments) => play_beside_others(&arguments),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("sim: {error:#}");
             ExitCode::from(2)
@@ -105,28 +138,49 @@ fn play(arguments: &RunArguments) -> anyhow::Result<()> {
     if arguments.json { print(&format!("{}\n", serde_json::to_string(&report)?)) } else { print(&text(&report)) }
 }
 
+/// Returns whether every self-check passed.
+fn play_beside_others(arguments: &CompareArguments) -> anyhow::Result<bool> {
+    let options = compare_options(arguments)?;
+    let progress = &mut Progress::new(!arguments.quiet);
+    let mut population = grow(&options, progress);
+    let comparison = compare(&options, &mut population, |_| (), progress);
+    if arguments.json {
+        print(&format!("{}\n", serde_json::to_string(&comparison)?))?;
+    } else {
+        print(&comparison.to_string())?;
+    }
+    Ok(comparison.is_sound())
+}
+
+fn compare_options(arguments: &CompareArguments) -> anyhow::Result<CompareOptions> {
+    let CompareArguments { nodes, seed, packets, droppers, .. } = *arguments;
+    check_nodes(nodes)?;
+    check_share("--droppers", droppers)?;
+    check_packets(packets)?;
+    let luminosity = match arguments.luminosity {
+        None => CompareOptions::luminosity_for(nodes),
+        Some(bits) => Luminosity::new(bits)
+            .filter(|luminosity| *luminosity != Luminosity::FULL)
+            .with_context(|| format!("--luminosity is {bits}; a region is told by 0 to 254 bits"))?,
+    };
+    Ok(CompareOptions { nodes, seed, packets, luminosity, droppers })
+}
+
 fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
     let Some(scenario) = Scenario::find(&arguments.scenario) else {
         let names = Scenario::ALL.map(Scenario::name).join(", ");
         bail!("there is no scenario `{}`; there are {names} (see `sim list`)", arguments.scenario);
     };
-    if !(10..=NODES_MAX).contains(&arguments.nodes) {
-        bail!("--nodes is {}; a network has 10 to {NODES_MAX} nodes here", arguments.nodes);
-    }
-    for (name, share) in [("--droppers", arguments.droppers), ("--offline", arguments.offline)] {
-        if !(0.0..=0.9).contains(&share) {
-            bail!("{name} is {share}; it is a share of the nodes, 0 to 0.9, such as 0.1 for a tenth");
-        }
-    }
     if !(0.0..=1.0).contains(&arguments.colluders) {
         bail!("--colluders is {}; it is a share of the relays, 0 to 1, such as 0.1 for a tenth", arguments.colluders);
     }
+    check_nodes(arguments.nodes)?;
+    check_share("--droppers", arguments.droppers)?;
+    check_share("--offline", arguments.offline)?;
     let luminosity = Luminosity::new(arguments.luminosity)
         .with_context(|| format!("--luminosity is {}; it is 0 to 254 bits, or 256", arguments.luminosity))?;
     let packets = arguments.packets.unwrap_or(scenario.packets());
-    if packets == 0 {
-        bail!("--packets is 0; without packets there is nothing to measure");
-    }
+    check_packets(packets)?;
     Ok(Options {
         packets,
         droppers: arguments.droppers,
@@ -140,6 +194,27 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         watch: watch(arguments),
         ..Options::new(scenario, arguments.nodes, arguments.seed)
     })
+}
+
+fn check_nodes(nodes: usize) -> anyhow::Result<()> {
+    if !(10..=NODES_MAX).contains(&nodes) {
+        bail!("--nodes is {nodes}; a network has 10 to {NODES_MAX} nodes here");
+    }
+    Ok(())
+}
+
+fn check_share(name: &str, share: f64) -> anyhow::Result<()> {
+    if !(0.0..=0.9).contains(&share) {
+        bail!("{name} is {share}; it is a share of the nodes, 0 to 0.9, such as 0.1 for a tenth");
+    }
+    Ok(())
+}
+
+fn check_packets(packets: usize) -> anyhow::Result<()> {
+    if packets == 0 {
+        bail!("--packets is 0; without packets there is nothing to measure");
+    }
+    Ok(())
 }
 
 fn watch(arguments: &RunArguments) -> Option<Watch> {

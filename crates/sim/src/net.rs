@@ -52,6 +52,11 @@ const ROUND_TRIP_MS: [[u64; 6]; 6] = [
     [189, 294, 322, 198, 126, 16],
 ];
 
+/// How long a frame takes between two regions on average, in microseconds.
+pub fn mean_one_way_us(from: Region, to: Region) -> u64 {
+    ROUND_TRIP_MS[from as usize][to as usize] * 1_000 / 2
+}
+
 /// How good the network is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NetConfig {
@@ -128,8 +133,7 @@ impl Net {
 
     /// How long the next frame between two nodes takes, in microseconds.
     pub fn one_way_us(&mut self, now: Moment, from: usize, to: usize) -> u64 {
-        let round_trip_ms = ROUND_TRIP_MS[self.regions[from] as usize][self.regions[to] as usize];
-        let mean_us = round_trip_ms * 1_000 / 2;
+        let mean_us = mean_one_way_us(self.regions[from], self.regions[to]);
         let latency_us = mean_us * 4 / 5 + self.dice.exponential(mean_us / 5);
         latency_us + self.nudged_us(now)
     }

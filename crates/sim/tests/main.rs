@@ -1,5 +1,6 @@
 //! The whole protocol, simulated: small networks, fixed seeds.
 
+mod baselines;
 mod crashes;
 mod determinism;
 mod eavesdroppers;

@@ -148,7 +148,7 @@ pub fn run(options: &Options, progress: &mut Progress) -> Report {
     stage.finish()
 }
 
-fn population(options: &Options) -> Population {
+pub(crate) fn population(options: &Options) -> Population {
     Population::new(PopulationConfig {
         net: NetConfig::default(),
         relay: RelayConfig {

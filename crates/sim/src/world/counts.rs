@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use mainframe_base::Fault;
+use mainframe_core::wire::OutFrame;
 
+use crate::frames::{is_about_packets, is_on_the_way};
 use crate::moment::Moment;
 use crate::node::NodeId;
 
@@ -30,6 +32,12 @@ pub struct Counts {
     pub inputs: u64,
     /// Frames put on standing links.
     pub frames: u64,
+    /// Of them, cells on their way to their regions.
+    pub cells_on_the_way: u64,
+    /// Of them, cells that are shares of their regions.
+    pub cells_shared: u64,
+    /// Bytes of control frames about packets: receipts, digests, pulls, sketches.
+    pub packet_control_bytes: u64,
     /// Frames lost on the way.
     pub lost: u64,
     /// Frames sent to peers whose connection was gone.
@@ -48,4 +56,18 @@ pub struct Counts {
     pub handed_over: u64,
     /// Packets whose sender's relay half gave up.
     pub given_up: u64,
+}
+
+impl Counts {
+    /// A frame is put on a standing link.
+    pub(super) fn on_sent(&mut self, frame: &OutFrame) {
+        self.frames += 1;
+        if frame.cell.is_none() {
+            self.packet_control_bytes += if is_about_packets(&frame.head) { frame.length() as u64 } else { 0 };
+        } else if is_on_the_way(&frame.head) {
+            self.cells_on_the_way += 1;
+        } else {
+            self.cells_shared += 1;
+        }
+    }
 }

@@ -34,8 +34,8 @@ impl<M: Machine> World<M> {
             self.counts.unsent += 1;
             return;
         };
-        self.counts.frames += 1;
         self.taps.sent(self.now, from, to, &frame);
+        self.counts.on_sent(&frame);
         let note = match &frame.cell {
             Some(cell) => self.packets.on_sent(cell, from.0, to.0),
             None => {

@@ -250,6 +250,11 @@ impl<M: Machine> World<M> {
         self.by_key.get(key).copied()
     }
 
+    /// A node's name on the link.
+    pub fn key(&self, id: NodeId) -> LinkKey {
+        self.nodes[id.index()].key
+    }
+
     /// Every node there ever was.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<M> {
         (0..self.nodes.len() as u32).map(NodeId)
