@@ -22,6 +22,7 @@ mod seen;
 mod sketch;
 mod slab;
 mod spread;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tries;
