@@ -176,7 +176,9 @@ impl Relay {
                 out.push(RelayEffect::Publish(RelayEvent::Packet(id, outcome)));
             }
             PacketFact::Stepped { id, peer, step } if self.trace => {
-                let node = *self.overlay.neighbours().me();
+                let neighbours = self.overlay.neighbours();
+                let node = *neighbours.me();
+                let peer = peer.and_then(|peer| neighbours.find(&peer)).map(|relay| relay.address);
                 out.push(RelayEffect::Publish(RelayEvent::Trace(TraceEvent { id, node, peer, step, at: now })));
             }
             PacketFact::Stepped { .. } => {}
