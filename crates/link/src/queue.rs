@@ -60,6 +60,8 @@ struct Inner {
     cells: VecDeque<OutFrame>,
     control_bytes: usize,
     cell_bytes: usize,
+    /// The most cells that waited since the queue was last found empty.
+    cells_most: usize,
     state: State,
     /// Wakes the connection.
     waker: Option<Waker>,
@@ -128,6 +130,7 @@ impl Queue {
         }
         inner.cell_bytes += bytes;
         inner.cells.push_back(frame);
+        inner.cells_most = inner.cells_most.max(inner.cells.len());
         self.tally.add(bytes);
         Ok(())
     }
@@ -193,11 +196,15 @@ impl Inner {
         Some(frame)
     }
 
-    /// Gives back what a burst has grown: an idle peer must cost next to nothing.
+    /// Gives back what a burst has grown and nobody needed since: an idle peer must cost next to nothing, but a busy one
+    /// finds its queue empty many times a second.
     fn release(&mut self) {
         const KEPT: usize = 64; // guess: frames of one relay tick
         self.control.shrink_to(KEPT);
-        self.cells.shrink_to(KEPT);
+        if self.cells_most < self.cells.capacity() / 4 {
+            self.cells.shrink_to(KEPT.max(2 * self.cells_most));
+        }
+        self.cells_most = 0;
     }
 }
 
@@ -267,6 +274,19 @@ mod tests {
         assert_eq!(queue.push(control(5)), Err(Refusal::Busy));
         assert!(queue.watch(Waker::noop()));
         assert_eq!(queue.push(cell(6)), Err(Refusal::NotConnected));
+    }
+
+    #[test]
+    fn a_burst_leaves_room_for_the_next_and_none_after_that() {
+        let queue = Queue::new(Bounds { cells: 1 << 20, control: 0, total: 1 << 20 }, Arc::default());
+        for _ in 0..500 {
+            queue.push(cell(1)).unwrap();
+        }
+        drain(&queue);
+        assert_eq!(drain(&queue).0, Taken::Nothing);
+        assert!(queue.lock().cells.capacity() >= 500);
+        assert_eq!(drain(&queue).0, Taken::Nothing);
+        assert!(queue.lock().cells.capacity() < 100);
     }
 
     #[test]

@@ -42,6 +42,12 @@ struct Waiting {
     ending: bool,
 }
 
+impl Waiting {
+    fn is_idle(&self) -> bool {
+        self.commands.is_empty() && self.cells.is_empty() && !self.ending
+    }
+}
+
 /// The queue itself, shared by the two halves' threads and the interfaces.
 #[derive(Default)]
 pub(crate) struct Mailbox {
@@ -57,17 +63,23 @@ impl std::fmt::Debug for Mailbox {
 }
 
 impl Mailbox {
-    /// Leaves a cell of our regions; never waits and never fails.
-    pub(crate) fn push_cell(&self, cell: Cell) {
+    /// Leaves cells of our regions; never waits and never fails. Whoever waits for work is woken once.
+    pub(crate) fn push_cells(&self, cells: impl IntoIterator<Item = Cell>) {
         let mut waiting = self.lock();
-        waiting.cell_bytes += cell.bytes().len();
-        waiting.cells.push_back(cell);
+        let idle = waiting.is_idle();
+        for cell in cells {
+            waiting.cell_bytes += cell.bytes().len();
+            waiting.cells.push_back(cell);
+        }
         while waiting.cell_bytes > CELL_BYTES_MAX {
             let oldest = waiting.cells.pop_front().expect("bytes are of cells");
             waiting.cell_bytes -= oldest.bytes().len();
             waiting.overflowed += 1;
         }
-        self.arrived.notify_one();
+        // With work waiting the other side is awake, or being woken.
+        if idle {
+            self.arrived.notify_one();
+        }
     }
 
     /// Leaves an order.
@@ -89,7 +101,7 @@ impl Mailbox {
 
     /// Waits for work, at most so long; without a limit, until there is some.
     pub(crate) fn wait(&self, limit: Option<Duration>) -> Batch {
-        let idle = |waiting: &mut Waiting| waiting.commands.is_empty() && waiting.cells.is_empty() && !waiting.ending;
+        let idle = |waiting: &mut Waiting| waiting.is_idle();
         let mut waiting = match limit {
             None => self.arrived.wait_while(self.lock(), idle).unwrap_or_else(|poisoned| poisoned.into_inner()),
             Some(limit) => {
@@ -137,15 +149,28 @@ mod tests {
     fn when_cells_overflow_the_oldest_make_room_and_are_counted() {
         let mailbox = Mailbox::default();
         let room = CELL_BYTES_MAX / SizeClass::B.cell_length();
-        mailbox.push_cell(cell(1));
+        mailbox.push_cells([cell(1)]);
         let other = cell(2);
-        for _ in 0..room {
-            mailbox.push_cell(other.clone());
-        }
+        mailbox.push_cells(std::iter::repeat_n(other.clone(), room));
         assert_eq!(mailbox.overflowed(), 1);
         let batch = mailbox.wait(None);
         assert_eq!(batch.cells.len(), BATCH_CELLS_MAX);
         assert_eq!(batch.cells[0], other);
+    }
+
+    #[test]
+    fn whoever_waits_is_woken_by_the_first_cell() {
+        let mailbox = Mailbox::default();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| (mailbox.wait(None).cells, mailbox.wait(None).cells));
+            for number in [1, 2] {
+                mailbox.push_cells([cell(number)]);
+                while !mailbox.lock().is_idle() {
+                    std::thread::yield_now();
+                }
+            }
+            assert_eq!(waiter.join().unwrap(), (vec![cell(1)], vec![cell(2)]));
+        });
     }
 
     #[test]

@@ -7,8 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainframe_base::Time;
+use mainframe_base::{LinkKey, Time};
 use mainframe_core::switchboard::{LinkEvent, Relay, RelayEffect, RelayInput};
+use mainframe_core::wire::{Cell, OutFrame};
 use mainframe_link::Link;
 use tokio::sync::mpsc;
 
@@ -49,6 +50,13 @@ pub(crate) struct RelayLoop {
     pub(crate) desk: Arc<Desk>,
 }
 
+/// What leaves together after a batch. Empty between batches; kept for its memory.
+#[derive(Default)]
+struct Leaving {
+    frames: Vec<(LinkKey, OutFrame)>,
+    cells: Vec<Cell>,
+}
+
 impl RelayLoop {
     /// Runs until told to stop.
     pub(crate) fn run(mut self) {
@@ -60,7 +68,7 @@ impl RelayLoop {
 
     async fn work_through(&mut self) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
-        let mut effects = Vec::new();
+        let (mut effects, mut leaving) = (Vec::new(), Leaving::default());
         let mut commit_at: Option<Time> = None;
         loop {
             if !self.take(&mut batch, commit_at).await {
@@ -68,7 +76,7 @@ impl RelayLoop {
             }
             let now = self.clock.now();
             let stop = self.handle(now, batch.drain(..), &mut effects);
-            self.release(effects.drain(..));
+            self.release(effects.drain(..), &mut leaving);
             commit_at = commit_at.or_else(|| self.store.is_dirty().then(|| now + COMMIT_DELAY_MS));
             if commit_at.is_some_and(|at| at <= now) {
                 self.commit();
@@ -104,26 +112,28 @@ impl RelayLoop {
         stop
     }
 
-    fn release(&self, effects: impl Iterator<Item = RelayEffect>) {
-        let mut frames = Vec::new();
+    fn release(&self, effects: impl Iterator<Item = RelayEffect>, leaving: &mut Leaving) {
         for effect in effects {
             match effect {
-                RelayEffect::Send(peer, frame) => frames.push((peer, frame)),
+                RelayEffect::Send(peer, frame) => leaving.frames.push((peer, frame)),
                 RelayEffect::Dial { peer, locators } => self.link.dial(peer, locators),
                 RelayEffect::Hangup(peer, reason) => {
-                    self.send(&mut frames);
+                    self.send(&mut leaving.frames);
                     self.link.hangup(peer, reason);
                 }
-                RelayEffect::Cell(cell) => self.mailbox.push_cell(cell),
+                RelayEffect::Cell(cell) => leaving.cells.push(cell),
                 RelayEffect::Reply(id, reply) => self.desk.answer(id, Answer::Relay(reply)),
                 RelayEffect::Publish(event) => self.desk.publish_relay(event),
             }
         }
-        self.send(&mut frames);
+        self.send(&mut leaving.frames);
+        if !leaving.cells.is_empty() {
+            self.mailbox.push_cells(leaving.cells.drain(..));
+        }
     }
 
     /// A refused frame is lost like one lost on the way: custody and time-outs make up for it.
-    fn send(&self, frames: &mut Vec<(mainframe_base::LinkKey, mainframe_core::wire::OutFrame)>) {
+    fn send(&self, frames: &mut Vec<(LinkKey, OutFrame)>) {
         if frames.is_empty() {
             return;
         }

@@ -1,6 +1,6 @@
 //! What is under way to one peer: its window of cells without receipt, how fast it takes them, what we owe it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use mainframe_base::{Fault, Time};
 
@@ -61,11 +61,13 @@ pub(super) struct Sent {
 /// The state of one peer.
 #[derive(Debug)]
 pub(super) struct Flow {
-    outstanding: BTreeMap<u32, Sent>,
+    /// What was sent under each nonce from `first_nonce` on, without what is settled. A cell is settled at its time-out
+    /// at the latest, so there are no more than a few seconds' cells between the first and the last.
+    outstanding: VecDeque<Option<Sent>>,
+    first_nonce: u32,
     outstanding_bytes: usize,
     window_bytes: usize,
     window_halved: Time,
-    next_nonce: u32,
     accounting_sequence: u32,
     /// Smoothed time until a receipt and its deviation, in milliseconds times eight (RFC 6298 §2).
     smoothed: Option<(u64, u64)>,
@@ -91,11 +93,11 @@ impl Flow {
     /// A peer nothing is known of.
     pub(super) fn new(now: Time, relay: Option<Neighbour>, trust: Trust) -> Flow {
         Flow {
-            outstanding: BTreeMap::new(),
+            outstanding: VecDeque::new(),
+            first_nonce: 0,
             outstanding_bytes: 0,
             window_bytes: WINDOW_BYTES_INITIAL,
             window_halved: Time(0),
-            next_nonce: 0,
             accounting_sequence: 0,
             smoothed: None,
             failures: 0,
@@ -124,11 +126,10 @@ impl Flow {
 
     /// Notes a cell as sent; returns its nonce and its place in the account of the link.
     pub(super) fn sent(&mut self, sent: Sent) -> (u32, u32) {
-        let nonce = self.next_nonce;
-        self.next_nonce = nonce.wrapping_add(1);
+        let nonce = self.first_nonce.wrapping_add(self.outstanding.len() as u32);
         self.accounting_sequence = self.accounting_sequence.wrapping_add(1);
         self.outstanding_bytes += sent.length;
-        self.outstanding.insert(nonce, sent);
+        self.outstanding.push_back(Some(sent));
         (nonce, self.accounting_sequence)
     }
 
@@ -145,14 +146,18 @@ impl Flow {
 
     /// Ends the wait for a receipt, whatever its reason.
     pub(super) fn settle(&mut self, nonce: u32) -> Option<Sent> {
-        let sent = self.outstanding.remove(&nonce)?;
+        let sent = self.outstanding.get_mut(nonce.wrapping_sub(self.first_nonce) as usize)?.take()?;
         self.outstanding_bytes -= sent.length;
+        while self.outstanding.front().is_some_and(Option::is_none) {
+            self.outstanding.pop_front();
+            self.first_nonce = self.first_nonce.wrapping_add(1);
+        }
         Some(sent)
     }
 
     /// All that was under way, for a peer that is gone.
     pub(super) fn under_way(&self) -> impl Iterator<Item = HandoverId> {
-        self.outstanding.values().map(|sent| sent.handover).chain(self.waiting.iter().copied())
+        self.outstanding.iter().flatten().map(|sent| sent.handover).chain(self.waiting.iter().copied())
     }
 
     /// The peer took a cell over: learn its pace, widen its window.
@@ -258,6 +263,20 @@ mod tests {
             flow.took_over(Time(100), sent(0));
         }
         assert_eq!(flow.window_bytes, WINDOW_BYTES_MAX);
+    }
+
+    #[test]
+    fn receipts_in_any_order_and_past_the_last_nonce_settle_what_they_name() {
+        let mut flow = Flow::new(Time(0), None, Trust::default());
+        flow.first_nonce = u32::MAX - 1;
+        let nonces: Vec<u32> = (0..4).map(|at| flow.sent(sent(at)).0).collect();
+        assert_eq!(nonces, [u32::MAX - 1, u32::MAX, 0, 1]);
+        for at in [1, 0, 3, 2] {
+            assert_eq!(flow.settle(nonces[at]).map(|sent| sent.at), Some(Time(at as u64)));
+            assert!(flow.settle(nonces[at]).is_none());
+        }
+        assert!(flow.settle(2).is_none() && flow.outstanding.is_empty());
+        assert_eq!(flow.outstanding_bytes, 0);
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use mainframe_base::{LinkKey, PacketId, Refusal, Time};
 
 use super::flow::Sent;
-use super::route::{Aim, candidates};
+use super::route::{Aim, Options};
 use super::slab::Slab;
-use super::{PacketFact, PacketWish, Packets, Scene, Step, Timer};
+use super::table::PacketTable;
+use super::{PacketFact, PacketWish, Packets, Scene, Step};
 use crate::neighbours::Neighbours;
 use crate::wire::{BudgetClass, Cell, CellFrame, Frame, Receipt, Verdict};
 
@@ -65,7 +66,8 @@ pub(super) struct Handover {
     since: Time,
     /// When it was first sent; patience counts from there, not from a wait in our own queue.
     began: Option<Time>,
-    due: Time,
+    /// When it is looked at again, if nothing happens before; set among the deadlines.
+    due: Option<Time>,
     state: State,
 }
 
@@ -79,10 +81,10 @@ pub(super) struct Order {
     pub(super) originated: bool,
 }
 
-#[derive(Default, Debug)]
+#[derive(Clone, Copy, Default, Debug)]
 struct Origin {
     /// Copies that are still owed, and one while the packet is being begun.
-    open: usize,
+    open: u32,
     taken_over: bool,
     refusal: Option<Refusal>,
 }
@@ -91,7 +93,7 @@ struct Origin {
 #[derive(Debug)]
 pub(super) struct Pool {
     handovers: Slab<Handover>,
-    origins: BTreeMap<PacketId, Origin>,
+    origins: PacketTable<Origin>,
     by_source: BTreeMap<Option<LinkKey>, usize>,
     bytes: usize,
     bytes_seen_max: usize,
@@ -102,7 +104,7 @@ impl Pool {
     pub(super) fn new(bytes_max: usize) -> Pool {
         Pool {
             handovers: Slab::new(),
-            origins: BTreeMap::new(),
+            origins: PacketTable::new(),
             by_source: BTreeMap::new(),
             bytes: 0,
             bytes_seen_max: 0,
@@ -188,7 +190,7 @@ impl Packets {
             repeated: matches!(aim, Aim::Copy { pulled: true, .. }),
             since: scene.now,
             began: None,
-            due: scene.now,
+            due: None,
             state: State::Idle,
         });
         self.place(scene, id)
@@ -235,9 +237,16 @@ impl Packets {
         }
     }
 
+    /// Takes a hand-over whose time has come.
+    pub(super) fn take_due(&mut self, now: Time) -> Option<HandoverId> {
+        let handovers = &self.pool.handovers;
+        self.deadlines.take(now, |id, due| handovers.get(&id).is_some_and(|handover| handover.due == Some(due)))
+    }
+
     /// The time of a hand-over has come: a receipt is late, or a wait is over.
     pub(super) fn handover_due(&mut self, scene: &mut Scene<'_>, id: HandoverId) {
         let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
+        handover.due = None;
         match handover.state {
             State::Idle | State::Waiting(_) => {
                 self.place(scene, id);
@@ -263,7 +272,7 @@ impl Packets {
             State::Waiting(at) | State::Sent(at, _) => at == peer,
         };
         let Some(handover) = self.pool.handovers.get_mut(&id).filter(with_peer) else { return };
-        self.timers.remove(&(handover.due, Timer::Handover(id)));
+        handover.due.take().into_iter().for_each(|due| self.deadlines.cancel(due));
         handover.tried.push(peer);
         handover.attempts += 1;
         handover.repeated = matches!(handover.aim, Aim::Copy { .. });
@@ -282,23 +291,24 @@ impl Packets {
             return None;
         }
         let length = handover.cell.bytes().len();
-        let options = candidates(handover.aim, &handover.cell.destination(), scene.neighbours, &mut self.rng);
-        let best = options
-            .into_iter()
-            .filter(|peer| Some(*peer) != handover.source || matches!(handover.aim, Aim::Copy { .. }))
-            .filter(|peer| !handover.tried.contains(peer))
-            .filter_map(|peer| Some((peer, self.flows.get(&peer)?)))
-            .min_by_key(|(_, flow)| (flow.is_shunned(scene.now), flow.trust.is_doubtful(), !flow.has_room(length)));
+        let destination = handover.cell.destination();
+        let options = Options { aim: handover.aim, prefix: &destination, neighbours: scene.neighbours };
+        let best = options.best(&mut self.rng, |peer| {
+            let flow = self.flows.get(peer)?;
+            let back = Some(*peer) == handover.source && !matches!(handover.aim, Aim::Copy { .. });
+            let passed_over = back || handover.tried.contains(peer);
+            (!passed_over).then(|| (flow.is_shunned(scene.now), flow.trust.is_doubtful(), !flow.has_room(length)))
+        });
         match best {
             None => {
                 self.end(scene, id, Err(Refusal::NoProgress));
                 None
             }
-            Some((peer, flow)) if flow.has_room(length) => {
+            Some((peer, (.., false))) => {
                 self.send(scene, id, peer);
                 Some(peer)
             }
-            Some((peer, _)) => {
+            Some((peer, (.., true))) => {
                 self.wait_for(scene.now, id, peer);
                 Some(peer)
             }
@@ -327,10 +337,9 @@ impl Packets {
 
     fn set_state(&mut self, id: HandoverId, state: State, due: Time) {
         let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
-        self.timers.remove(&(handover.due, Timer::Handover(id)));
         handover.state = state;
-        handover.due = due;
-        self.timers.insert((due, Timer::Handover(id)));
+        handover.due.replace(due).into_iter().for_each(|due| self.deadlines.cancel(due));
+        self.deadlines.set(due, id);
     }
 
     fn send(&mut self, scene: &mut Scene<'_>, id: HandoverId, peer: LinkKey) {
@@ -357,8 +366,7 @@ impl Packets {
             cell: handover.cell.clone(),
         };
         self.counters.cells_sent += 1;
-        let address = scene.neighbours.find(&peer).map(|relay| relay.address);
-        scene.out.facts.push(PacketFact::Stepped { id: frame.cell.id(), peer: address, step });
+        scene.out.facts.push(PacketFact::Stepped { id: frame.cell.id(), peer: Some(peer), step });
         scene.out.wishes.push(PacketWish::Send(peer, Frame::Cell(frame)));
         self.set_state(id, State::Sent(peer, custody_nonce), due);
     }
@@ -383,7 +391,7 @@ impl Packets {
 
     fn end(&mut self, scene: &mut Scene<'_>, id: HandoverId, result: Result<(), Refusal>) {
         let Some(handover) = self.pool.remove(id) else { return };
-        self.timers.remove(&(handover.due, Timer::Handover(id)));
+        handover.due.into_iter().for_each(|due| self.deadlines.cancel(due));
         self.counters.handovers_failed += u64::from(result.is_err());
         if !handover.originated {
             return;

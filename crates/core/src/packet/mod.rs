@@ -9,6 +9,7 @@
 //! - `gossip`: what keeps liars and losses from leaving holes
 //! - `tries`, `delegations`, `trust`: who kept what it took over, as far as we could see
 
+mod deadlines;
 mod delegations;
 mod flow;
 mod gossip;
@@ -22,6 +23,7 @@ mod seen;
 mod sketch;
 mod slab;
 mod spread;
+mod table;
 #[cfg(test)]
 mod tests;
 mod tries;
@@ -29,17 +31,18 @@ mod trust;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainframe_base::{Address, Fault, LinkKey, Luminosity, PacketId, Refusal, Time};
+use mainframe_base::{Fault, LinkKey, Luminosity, PacketId, Refusal, Time};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::wire::{BudgetClass, Cell, DIGESTS_MAX, Frame, RECEIPTS_MAX};
+use deadlines::Deadlines;
 use delegations::Delegations;
 use flow::Flow;
 pub use flow::WINDOW_BYTES_MAX;
 use gossip::{Standby, Wanted};
-use handover::{HandoverId, Pool};
+use handover::Pool;
 pub use retry::{TRIES_MAX, packets_of_try, patience_ms};
 pub use ring::{RING_AGE_MS_MAX, RING_BYTES_MAX, Ring};
 use seen::SeenSet;
@@ -120,7 +123,7 @@ pub enum PacketFact {
         /// Which packet.
         id: PacketId,
         /// The other side of the step, if there is one.
-        peer: Option<Address>,
+        peer: Option<LinkKey>,
         /// What kind of step.
         step: Step,
     },
@@ -223,7 +226,6 @@ impl PacketCounters {
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Timer {
-    Handover(HandoverId),
     Wanted(PacketId),
     Standby(PacketId),
     Gossip,
@@ -240,6 +242,7 @@ pub struct Packets {
     pool: Pool,
     wanted: BTreeMap<PacketId, Wanted>,
     standby: BTreeMap<PacketId, Standby>,
+    deadlines: Deadlines,
     tries: Tries,
     delegations: Delegations,
     departed: Departed,
@@ -262,6 +265,7 @@ impl Packets {
             flows: BTreeMap::new(),
             wanted: BTreeMap::new(),
             standby: BTreeMap::new(),
+            deadlines: Deadlines::default(),
             tries: Tries::default(),
             delegations: Delegations::default(),
             departed: Departed::default(),
@@ -325,13 +329,15 @@ impl Packets {
     /// Does what the time has come for.
     pub fn wake(&mut self, scene: &mut Scene<'_>) {
         self.settle_promises(scene.now);
+        while let Some(handover) = self.take_due(scene.now) {
+            self.handover_due(scene, handover);
+        }
         while let Some((due, timer)) = self.timers.first().copied() {
             if due > scene.now {
                 break;
             }
             self.timers.remove(&(due, timer));
             match timer {
-                Timer::Handover(id) => self.handover_due(scene, id),
                 Timer::Wanted(id) => self.wanted_due(scene, id),
                 Timer::Standby(id) => self.standby_due(scene, id),
                 Timer::Gossip => self.gossip_due(scene),
@@ -341,7 +347,7 @@ impl Packets {
 
     /// When [`Packets::wake`] is due at the latest.
     pub fn next_wake(&self) -> Option<Time> {
-        self.timers.first().map(|(due, _)| *due)
+        self.timers.first().map(|(due, _)| *due).into_iter().chain(self.deadlines.first()).min()
     }
 
     /// Sends the receipts and digests gathered since the last call: once per step, so that they travel together.

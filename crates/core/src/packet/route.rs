@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use mainframe_base::{LinkKey, Luminosity, Prefix};
 use rand_core::Rng;
 
-use crate::neighbours::Neighbours;
+use crate::neighbours::{Neighbour, Neighbours};
 
 /// What a hand-over is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,25 +30,39 @@ pub(super) enum Aim {
     },
 }
 
-/// The relays that may take the packet over, best first: closest to the region, equals in random order.
-pub(super) fn candidates(aim: Aim, prefix: &Prefix, neighbours: &Neighbours, rng: &mut impl Rng) -> Vec<LinkKey> {
-    match aim {
-        Aim::Copy { to, .. } => vec![to],
-        Aim::Delegate(responsibility) => {
-            let bin = neighbours.bin(responsibility.bits().saturating_sub(1));
-            in_order(bin.iter().map(|relay| (0, rng.next_u32(), relay.key)))
-        }
-        Aim::Route { .. } => {
-            let closer = neighbours.closer_to(prefix);
-            in_order(closer.map(|relay| (prefix.proximity(&relay.address), rng.next_u32(), relay.key)))
-        }
-    }
+/// Among whom the next hop of a packet is chosen.
+pub(super) struct Options<'a> {
+    pub(super) aim: Aim,
+    pub(super) prefix: &'a Prefix,
+    pub(super) neighbours: &'a Neighbours,
 }
 
-fn in_order(ranked: impl Iterator<Item = (u16, u32, LinkKey)>) -> Vec<LinkKey> {
-    let mut ranked: Vec<_> = ranked.collect();
-    ranked.sort_unstable_by_key(|(proximity, lot, _)| (Reverse(*proximity), *lot));
-    ranked.into_iter().map(|(_, _, key)| key).collect()
+impl Options<'_> {
+    /// The relay of the least standing that may take the packet over; among equals the closest to the region; among
+    /// these any. Who has no standing is passed over.
+    pub(super) fn best<Standing: Ord + Copy>(
+        &self,
+        rng: &mut impl Rng,
+        standing: impl Fn(&LinkKey) -> Option<Standing>,
+    ) -> Option<(LinkKey, Standing)> {
+        let mut rank = |proximity: u16, relay: &Neighbour| {
+            let standing = standing(&relay.key)?;
+            Some(((standing, Reverse(proximity), rng.next_u32()), relay.key))
+        };
+        let best = match self.aim {
+            Aim::Copy { to, .. } => return Some((to, standing(&to)?)),
+            Aim::Delegate(responsibility) => {
+                let bin = self.neighbours.bin(responsibility.bits().saturating_sub(1)).iter();
+                bin.filter_map(|relay| rank(0, relay)).min_by_key(|(rank, _)| *rank)
+            }
+            Aim::Route { .. } => {
+                let closer = self.neighbours.closer_to(self.prefix);
+                let ranked = closer.filter_map(|relay| rank(self.prefix.proximity(&relay.address), relay));
+                ranked.min_by_key(|(rank, _)| *rank)
+            }
+        };
+        best.map(|((standing, ..), key)| (key, standing))
+    }
 }
 
 #[cfg(test)]
@@ -57,6 +71,7 @@ mod tests {
     use mainframe_base::Address;
     use rand_chacha::ChaCha8Rng;
     use rand_core::SeedableRng;
+    use std::collections::BTreeSet;
 
     fn address(first: u8) -> Address {
         let mut bytes = [0; 32];
@@ -88,8 +103,25 @@ mod tests {
         for (me, to, bits, others, expected) in rows {
             let prefix = Prefix::of(&address(to), Luminosity::at_most(bits));
             let mut rng = ChaCha8Rng::seed_from_u64(1);
-            let hops = candidates(Aim::Route { standby: false }, &prefix, &neighbours(me, others), &mut rng);
+            let (aim, neighbours) = (Aim::Route { standby: false }, neighbours(me, others));
+            let options = Options { aim, prefix: &prefix, neighbours: &neighbours };
+            let mut hops = Vec::new();
+            while let Some((hop, ())) = options.best(&mut rng, |relay| (!hops.contains(relay)).then_some(())) {
+                hops.push(hop);
+            }
             assert_eq!(hops, expected.iter().map(|first| LinkKey([*first; 32])).collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn standing_counts_before_closeness_and_equals_are_chosen_by_lot() {
+        let (prefix, neighbours) = (Prefix::of(&address(0xFF), Luminosity::FULL), neighbours(0, &[0x80, 0x81, 0xF0]));
+        let options = Options { aim: Aim::Route { standby: false }, prefix: &prefix, neighbours: &neighbours };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let chosen: BTreeSet<u8> = (0..50)
+            .filter_map(|_| options.best(&mut rng, |relay| Some(relay.0[0] == 0xF0)))
+            .map(|(relay, _)| relay.0[0])
+            .collect();
+        assert_eq!(chosen, BTreeSet::from([0x80, 0x81]));
     }
 }

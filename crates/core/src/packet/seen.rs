@@ -1,19 +1,19 @@
 //! Which packets passed here, and how much of their regions we answered for.
 //!
-//! Two generations of open-addressed slots; the older is forgotten when the newer is old enough. Ids are hashes, so
-//! their own bytes place them. A slot takes 18 bytes and tables are kept under three quarters full: 24 bytes an entry.
+//! Two generations; the older is forgotten when the newer is old enough. An entry takes 19 bytes of a table that is
+//! three eighths to three quarters full: 26 to 51 bytes.
 
 use mainframe_base::{Luminosity, PacketId, Time};
+
+use super::table::PacketTable;
 
 /// A generation lasts this long, so that an entry is kept for 20 to 40 minutes: at least twice the longest life of a
 /// live cell, or a recorded cell could be flooded again (docs/protocol/packet.md §3).
 const GENERATION_MS: u64 = 20 * 60 * 1_000;
 
-/// Entries of one generation: 870 packets a second for 20 minutes, 24 MiB. At the bound the generation ends early,
+/// Entries of one generation: 870 packets a second for 20 minutes, 38 MiB. At the bound the generation ends early,
 /// which is counted: a shorter memory is better than an unbounded one.
 const GENERATION_ENTRIES_MAX: usize = 1 << 20;
-
-const SLOTS_MIN: usize = 64;
 
 /// What we did with a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -29,30 +29,23 @@ pub(super) struct Seen {
 const FLAG_ROUTED: u8 = 1;
 const FLAG_ROUTED_STANDBY: u8 = 2;
 const FLAG_ARRIVED: u8 = 4;
-const FLAG_USED: u8 = 8;
 
+/// What is kept of it.
 #[derive(Clone, Copy, Default)]
-struct Slot {
-    id: [u8; 16],
+struct Kept {
     luminosity: u8,
     flags: u8,
 }
 
-#[derive(Default)]
-struct Generation {
-    slots: Vec<Slot>,
-    used: usize,
-}
-
 /// The memory of packets.
 pub(super) struct SeenSet {
-    current: Generation,
-    previous: Generation,
+    current: PacketTable<Kept>,
+    previous: PacketTable<Kept>,
     began: Time,
     ended_early: u64,
 }
 
-impl Slot {
+impl Kept {
     fn seen(self) -> Seen {
         Seen {
             routed: self.flags & FLAG_ROUTED != 0,
@@ -60,76 +53,38 @@ impl Slot {
             responsibility: (self.flags & FLAG_ARRIVED != 0).then(|| Luminosity::from_byte(self.luminosity)),
         }
     }
-
-    fn new(id: PacketId, seen: Seen) -> Slot {
-        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        let flags = FLAG_USED
-            | flag(seen.routed, FLAG_ROUTED)
-            | flag(seen.routed_standby, FLAG_ROUTED_STANDBY)
-            | flag(seen.responsibility.is_some(), FLAG_ARRIVED);
-        Slot { id: id.0, luminosity: seen.responsibility.map_or(0, Luminosity::to_byte), flags }
-    }
 }
 
-impl Generation {
-    /// The index of the id's slot, or of the free slot where it belongs. The table is never full.
-    fn position(&self, id: &PacketId) -> usize {
-        let mask = self.slots.len() - 1;
-        let hash = u64::from_le_bytes(*id.0.first_chunk().expect("an id has 16 bytes"));
-        let mut index = hash as usize & mask;
-        while self.slots[index].flags != 0 && self.slots[index].id != id.0 {
-            index = (index + 1) & mask;
-        }
-        index
-    }
-
-    fn get(&self, id: &PacketId) -> Option<Seen> {
-        let slot = self.slots.get(if self.slots.is_empty() { 0 } else { self.position(id) })?;
-        (slot.flags != 0).then(|| slot.seen())
-    }
-
-    fn put(&mut self, id: PacketId, seen: Seen) {
-        if (self.used + 1) * 4 > self.slots.len() * 3 {
-            self.grow();
-        }
-        let index = self.position(&id);
-        if self.slots[index].flags == 0 {
-            self.used += 1;
-        }
-        self.slots[index] = Slot::new(id, seen);
-    }
-
-    fn grow(&mut self) {
-        let slots = vec![Slot::default(); (self.slots.len() * 2).max(SLOTS_MIN)];
-        for slot in std::mem::replace(&mut self.slots, slots) {
-            if slot.flags != 0 {
-                let index = self.position(&PacketId(slot.id));
-                self.slots[index] = slot;
-            }
-        }
+impl From<Seen> for Kept {
+    fn from(seen: Seen) -> Self {
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        let flags = flag(seen.routed, FLAG_ROUTED)
+            | flag(seen.routed_standby, FLAG_ROUTED_STANDBY)
+            | flag(seen.responsibility.is_some(), FLAG_ARRIVED);
+        Kept { luminosity: seen.responsibility.map_or(0, Luminosity::to_byte), flags }
     }
 }
 
 impl SeenSet {
     /// Remembers nothing yet.
     pub(super) fn new(now: Time) -> SeenSet {
-        SeenSet { current: Generation::default(), previous: Generation::default(), began: now, ended_early: 0 }
+        SeenSet { current: PacketTable::new(), previous: PacketTable::new(), began: now, ended_early: 0 }
     }
 
     /// What we did with the packet, if it passed here in the last 20 minutes at least.
     pub(super) fn get(&self, id: &PacketId) -> Option<Seen> {
-        self.current.get(id).or_else(|| self.previous.get(id))
+        self.current.get(id).or_else(|| self.previous.get(id)).map(Kept::seen)
     }
 
     /// Remembers what we did with the packet.
     pub(super) fn put(&mut self, now: Time, id: PacketId, seen: Seen) {
-        let full = self.current.used >= GENERATION_ENTRIES_MAX;
+        let full = self.current.len() >= GENERATION_ENTRIES_MAX;
         if full || now.since_ms(self.began) >= GENERATION_MS {
             self.ended_early += u64::from(full);
-            self.previous = std::mem::take(&mut self.current);
+            self.previous = std::mem::replace(&mut self.current, PacketTable::new());
             self.began = now;
         }
-        self.current.put(id, seen);
+        self.current.insert(id, seen.into());
     }
 
     /// How often a generation ended because it was full.
@@ -140,7 +95,7 @@ impl SeenSet {
 
 impl std::fmt::Debug for SeenSet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SeenSet({} + {})", self.current.used, self.previous.used)
+        write!(f, "SeenSet({} + {})", self.current.len(), self.previous.len())
     }
 }
 
@@ -167,11 +122,6 @@ mod tests {
         seen.put(Time(2 * GENERATION_MS), id(3), answered(5));
         assert_eq!(seen.get(&id(1)), None);
         assert_eq!(seen.get(&id(2)), Some(answered(4)));
-    }
-
-    #[test]
-    fn a_slot_is_as_small_as_documented() {
-        assert_eq!(size_of::<Slot>(), 18);
     }
 
     proptest! {

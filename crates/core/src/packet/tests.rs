@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainframe_base::{Prefix, Tag};
+use mainframe_base::{Address, Prefix, Tag};
 use proptest::prelude::*;
 
 use super::*;

@@ -17,8 +17,13 @@ use super::part::{Carrier, Done, Latencies, Offered, Order, Queues};
 use super::process::Place;
 use crate::output::line;
 
-/// Cells offered and not yet answered at full load: more than the driver's queue holds, so that the queue is kept full.
+/// Cells offered and not yet answered at full load: more than the driver's queue holds.
 const UNANSWERED_MAX: usize = 2_048;
+/// Cells offered between two rests at full load, at least and at most. One more after each rest until some are refused,
+/// then half as many: the relay's pool, deep enough for a tenth of a second, is kept full, and little time goes into
+/// cells that are only refused.
+const BURST_MIN: usize = 8;
+const BURST_MAX: usize = 512;
 /// Cells made before a run at full load: three seconds of 100,000 a second, 620 MB. Later ones are made as they go.
 const STOCK: u64 = 300_000;
 /// How long the generator rests when it has nothing to do or is refused: a driver's batch takes about as long.
@@ -115,8 +120,9 @@ impl<'a> Answers<'a> {
         refused
     }
 
-    /// Takes the answers that have come, in the order of the offers.
-    fn collect(&mut self) {
+    /// Takes the answers that have come, in the order of the offers; true if one of them was a refusal.
+    fn collect(&mut self) -> bool {
+        let before = self.refused;
         while let Some(answer) = self.waiting.front_mut().and_then(Offer::answer) {
             self.waiting.pop_front();
             match answer {
@@ -124,6 +130,7 @@ impl<'a> Answers<'a> {
                 Err(_) => self.refused += 1,
             }
         }
+        self.refused > before
     }
 }
 
@@ -153,17 +160,17 @@ fn generate(
     mut stock: Vec<Cell>,
     stop: &AtomicBool,
 ) -> Offered {
-    let (began, mut number, mut answers) = (Instant::now(), 0, Answers::default());
+    let (began, mut number, mut answers, mut burst) = (Instant::now(), 0, Answers::default(), BURST_MAX);
     while !stop.load(Ordering::Relaxed) {
-        // At a given rate what is due is offered whatever became of the rest; else a window is kept full, and refusals
-        // make the generator rest.
-        let due = per_second.map_or(u64::MAX, |rate| (began.elapsed().as_secs_f64() * rate) as u64);
+        // At a given rate what is due is offered whatever became of the rest; else a burst, as long as nothing is refused.
+        let due = per_second.map_or(number + burst as u64, |rate| (began.elapsed().as_secs_f64() * rate) as u64);
         let mut refused = false;
         while number < due && (per_second.is_some() || (!refused && answers.waiting.len() < UNANSWERED_MAX)) {
             refused = answers.offer(relay.offer(|| stock.pop().unwrap_or_else(|| cell(to, number))));
             number += 1;
         }
-        answers.collect();
+        refused |= answers.collect();
+        burst = if refused { (burst / 2).max(BURST_MIN) } else { (burst + 1).min(BURST_MAX) };
         std::thread::sleep(REST);
     }
     let seconds = began.elapsed().as_secs_f64();
