@@ -101,10 +101,10 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(bytes_max: usize) -> Pool {
+    pub(super) fn new(bytes_max: usize, secret: u64) -> Pool {
         Pool {
             handovers: Slab::new(),
-            origins: PacketTable::new(),
+            origins: PacketTable::new(secret),
             by_source: BTreeMap::new(),
             bytes: 0,
             bytes_seen_max: 0,

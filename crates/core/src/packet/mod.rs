@@ -256,12 +256,13 @@ pub struct Packets {
 impl Packets {
     /// A relay with nothing under way.
     pub fn new(now: Time, config: PacketConfig, rng_seed: [u8; 32]) -> Packets {
+        let mut rng = ChaCha8Rng::from_seed(rng_seed);
         Packets {
-            pool: Pool::new(config.pool_bytes_max),
+            pool: Pool::new(config.pool_bytes_max, rng.next_u64()),
             config,
-            rng: ChaCha8Rng::from_seed(rng_seed),
-            seen: SeenSet::new(now),
-            ring: Ring::default(),
+            seen: SeenSet::new(now, rng.next_u64()),
+            ring: Ring::new(rng.next_u64()),
+            rng,
             flows: BTreeMap::new(),
             wanted: BTreeMap::new(),
             standby: BTreeMap::new(),

@@ -29,13 +29,12 @@ pub struct Ring {
     bytes: usize,
 }
 
-impl Default for Ring {
-    fn default() -> Self {
-        Ring { cells: VecDeque::new(), first: 0, numbers: PacketTable::new(), bytes: 0 }
-    }
-}
-
 impl Ring {
+    /// Keeps nothing yet; `secret` is any number that senders of packets cannot know.
+    pub fn new(secret: u64) -> Ring {
+        Ring { cells: VecDeque::new(), first: 0, numbers: PacketTable::new(secret), bytes: 0 }
+    }
+
     /// Keeps a cell; nothing happens if it is kept already.
     pub fn put(&mut self, now: Time, cell: Cell) {
         self.forget_older_than(now);
@@ -125,7 +124,7 @@ mod tests {
 
     #[test]
     fn cells_past_the_bound_or_their_age_are_forgotten_oldest_first() {
-        let mut ring = Ring::default();
+        let mut ring = Ring::new(7);
         let [old, young] = [1, 2].map(cell);
         ring.put(Time(0), old.clone());
         ring.put(Time(1), young.clone());
@@ -141,7 +140,7 @@ mod tests {
         #[test]
         fn it_agrees_with_a_list(steps in prop::collection::vec((0u8..60, any::<bool>()), 0..400)) {
             let cells: Vec<Cell> = (0..60).map(cell).collect();
-            let mut ring = Ring::default();
+            let mut ring = Ring::new(7);
             let mut model: Vec<(Time, u8)> = Vec::new();
             for (now, (number, put)) in (0..).map(Time).zip(steps) {
                 if put {

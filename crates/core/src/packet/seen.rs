@@ -1,7 +1,7 @@
 //! Which packets passed here, and how much of their regions we answered for.
 //!
 //! Two generations; the older is forgotten when the newer is old enough. An entry takes 19 bytes of a table that is
-//! three eighths to three quarters full: 26 to 51 bytes.
+//! thirteen sixteenths full at its bound: 24 bytes, and up to twice as many on the way there.
 
 use mainframe_base::{Luminosity, PacketId, Time};
 
@@ -11,9 +11,9 @@ use super::table::PacketTable;
 /// live cell, or a recorded cell could be flooded again (docs/protocol/packet.md §3).
 const GENERATION_MS: u64 = 20 * 60 * 1_000;
 
-/// Entries of one generation: 870 packets a second for 20 minutes, 38 MiB. At the bound the generation ends early,
+/// Entries of one generation, thirteen sixteenths of 2²⁰ slots: 710 packets a second for 20 minutes, 19 MiB. At the bound the generation ends early,
 /// which is counted: a shorter memory is better than an unbounded one.
-const GENERATION_ENTRIES_MAX: usize = 1 << 20;
+const GENERATION_ENTRIES_MAX: usize = (1 << 20) / 16 * 13;
 
 /// What we did with a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -39,6 +39,7 @@ struct Kept {
 
 /// The memory of packets.
 pub(super) struct SeenSet {
+    secret: u64,
     current: PacketTable<Kept>,
     previous: PacketTable<Kept>,
     began: Time,
@@ -67,8 +68,9 @@ impl From<Seen> for Kept {
 
 impl SeenSet {
     /// Remembers nothing yet.
-    pub(super) fn new(now: Time) -> SeenSet {
-        SeenSet { current: PacketTable::new(), previous: PacketTable::new(), began: now, ended_early: 0 }
+    pub(super) fn new(now: Time, secret: u64) -> SeenSet {
+        let table = || PacketTable::new(secret);
+        SeenSet { secret, current: table(), previous: table(), began: now, ended_early: 0 }
     }
 
     /// What we did with the packet, if it passed here in the last 20 minutes at least.
@@ -81,7 +83,7 @@ impl SeenSet {
         let full = self.current.len() >= GENERATION_ENTRIES_MAX;
         if full || now.since_ms(self.began) >= GENERATION_MS {
             self.ended_early += u64::from(full);
-            self.previous = std::mem::replace(&mut self.current, PacketTable::new());
+            self.previous = std::mem::replace(&mut self.current, PacketTable::new(self.secret));
             self.began = now;
         }
         self.current.insert(id, seen.into());
@@ -115,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_packet_is_remembered_for_twice_its_life_and_then_forgotten() {
-        let mut seen = SeenSet::new(Time(0));
+        let mut seen = SeenSet::new(Time(0), 7);
         seen.put(Time(0), id(1), answered(3));
         seen.put(Time(GENERATION_MS), id(2), answered(4));
         assert_eq!(seen.get(&id(1)), Some(answered(3)));
@@ -127,7 +129,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_agrees_with_a_map(steps in prop::collection::vec((0u64..200, any::<u8>(), any::<bool>()), 0..400)) {
-            let mut seen = SeenSet::new(Time(0));
+            let mut seen = SeenSet::new(Time(0), 7);
             let mut model = BTreeMap::new();
             for (number, luminosity, routed) in steps {
                 let value = Seen { routed, routed_standby: !routed, responsibility: Some(Luminosity::from_byte(luminosity)) };

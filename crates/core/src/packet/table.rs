@@ -1,8 +1,9 @@
-//! What is known of packets, by their ids. Ids are hashes, so their own bytes place them.
+//! What is known of packets, by their ids. Ids are hashes, so their own bytes place them, turned by a secret of the table:
+//! senders choose what is hashed, and could else find ids that are all in each other's way.
 //!
 //! Beside the entries lies a mark of one byte for each: whether it is used, and seven bits of its id. Most packets
 //! asked for have never been here; that is seen from the marks alone, which stay in the processor's cache when the
-//! entries do not. Tables are kept under three quarters full.
+//! entries do not. Tables are kept under thirteen sixteenths full.
 
 use mainframe_base::PacketId;
 
@@ -21,6 +22,7 @@ pub(super) struct PacketTable<V> {
     marks: Vec<u8>,
     entries: Vec<Entry<V>>,
     used: usize,
+    secret: u64,
 }
 
 fn mark(id: &[u8; 16]) -> u8 {
@@ -28,8 +30,9 @@ fn mark(id: &[u8; 16]) -> u8 {
 }
 
 impl<V: Copy + Default> PacketTable<V> {
-    pub(super) fn new() -> PacketTable<V> {
-        PacketTable { marks: Vec::new(), entries: Vec::new(), used: 0 }
+    /// An empty table; `secret` is any number that senders of packets cannot know.
+    pub(super) fn new(secret: u64) -> PacketTable<V> {
+        PacketTable { marks: Vec::new(), entries: Vec::new(), used: 0, secret: secret | 1 }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -47,7 +50,7 @@ impl<V: Copy + Default> PacketTable<V> {
 
     /// Puts a value in the place of any before it.
     pub(super) fn insert(&mut self, id: PacketId, value: V) {
-        if (self.used + 1) * 4 > self.marks.len() * 3 {
+        if (self.used + 1) * 16 > self.marks.len() * 13 {
             self.grow();
         }
         let index = self.position(&id.0);
@@ -78,7 +81,7 @@ impl<V: Copy + Default> PacketTable<V> {
 
     fn home(&self, id: &[u8; 16]) -> usize {
         let hash = u64::from_le_bytes(*id.first_chunk().expect("an id has 16 bytes"));
-        hash as usize & (self.marks.len() - 1)
+        (hash.wrapping_mul(self.secret) >> 32) as usize & (self.marks.len() - 1)
     }
 
     fn find(&self, id: &PacketId) -> Option<usize> {
@@ -132,6 +135,22 @@ mod tests {
         prop_oneof![any::<u16>().prop_map(Step::Insert), Just(Step::Remove)]
     }
 
+    #[test]
+    fn ids_chosen_to_be_in_each_others_way_are_not_where_the_secret_is_another() {
+        let longest_way = |secret| {
+            let mut table = PacketTable::new(secret);
+            for number in 0..500_u64 {
+                let mut id = [0; 16];
+                id[..8].copy_from_slice(&(number << 20).to_le_bytes());
+                table.insert(PacketId(id), ());
+            }
+            let way = |at: usize| at.wrapping_sub(table.home(&table.entries[at].id)) & (table.marks.len() - 1);
+            (0..table.marks.len()).filter(|at| table.marks[*at] != FREE).map(way).max()
+        };
+        assert!(longest_way(1 << 44) > Some(400));
+        assert!(longest_way(0x9E37_79B9_7F4A_7C15) < Some(100));
+    }
+
     /// Ids that want the same few slots and share their marks, so that they are in each other's way; the table wraps.
     fn crowded(number: u8) -> PacketId {
         let mut id = [0; 16];
@@ -143,7 +162,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_agrees_with_a_map(steps in prop::collection::vec((any::<u8>(), step()), 0..600)) {
-            let mut table = PacketTable::new();
+            let mut table = PacketTable::new(1 << 32);
             let mut model = BTreeMap::new();
             for (number, step) in steps {
                 let id = crowded(number);

@@ -74,14 +74,15 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint without keys. `rng_seed` must be unpredictable: it makes ephemeral keys.
     pub fn new(config: EndpointConfig, rng_seed: [u8; 32]) -> Endpoint {
+        let mut rng = ChaCha20Rng::from_seed(rng_seed);
         Endpoint {
             config,
-            rng: ChaCha20Rng::from_seed(rng_seed),
             persons: Vec::new(),
             topics: Vec::new(),
             queue: VecDeque::new(),
             queue_bytes: 0,
-            foreign: Ring::default(),
+            foreign: Ring::new(rng.next_u64()),
+            rng,
             rescans: VecDeque::new(),
             next_tick: None,
             scanned: 0,
