@@ -18,6 +18,11 @@ pub trait Guise {
     fn next_wake(&self) -> Option<Time> {
         None
     }
+
+    /// The world's time at which the relay's clock shows `shown`: another one if the guise tells it a false time.
+    fn true_time(&self, shown: Time) -> Time {
+        shown
+    }
 }
 
 /// A relay, perhaps in a guise.
@@ -63,7 +68,8 @@ impl Machine for Actor {
     }
 
     fn next_wake(&self) -> Option<Time> {
-        let guise = self.guise.as_ref().and_then(|guise| guise.next_wake());
-        [self.relay.next_wake(), guise].into_iter().flatten().min()
+        let Some(guise) = &self.guise else { return self.relay.next_wake() };
+        let relay = self.relay.next_wake().map(|shown| guise.true_time(shown));
+        [relay, guise.next_wake()].into_iter().flatten().min()
     }
 }

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use mainframe_base::Luminosity;
 use mainframe_core::packet::TRIES_MAX;
 use mainframe_sim::compare::{CompareOptions, compare, grow};
+use mainframe_sim::masks::LiarArguments;
 use mainframe_sim::moment::Moment;
 use mainframe_sim::node::NodeId;
 use mainframe_sim::progress::Progress;
@@ -27,7 +28,7 @@ enum Order {
     /// List the scenarios
     List,
     /// Play one scenario; the result goes to standard output, progress to standard error
-    Run(RunArguments),
+    Run(Box<RunArguments>),
     /// Play one scenario with our protocol and with others; exit code 1 if another is not what it is called
     Compare(CompareArguments),
 }
@@ -48,6 +49,8 @@ struct RunArguments {
     /// Share of the nodes that silently drop packets, 0 to 0.9
     #[arg(long, default_value_t = 0.0)]
     droppers: f64,
+    #[command(flatten)]
+    liars: LiarArguments,
     /// Share of the nodes that leave in the last ten virtual minutes before the packets, 0 to 0.9
     #[arg(long, default_value_t = 0.0)]
     offline: f64,
@@ -184,6 +187,7 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
     Ok(Options {
         packets,
         droppers: arguments.droppers,
+        liars: arguments.liars.shares(arguments.droppers)?,
         offline: arguments.offline,
         tries: arguments.tries,
         entries: arguments.entries,

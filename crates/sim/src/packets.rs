@@ -25,6 +25,8 @@ pub struct Packet {
     pub sent_at: Moment,
     /// Cell frames of it put on any link: first copies, route hops, second entry points, retries and pulls alike.
     pub transmissions: u64,
+    /// How many of them liars sent.
+    pub lied: u64,
     /// Lines of digest frames that announce it.
     pub digests: u64,
     /// Lines of pull frames that ask for it.
@@ -77,6 +79,7 @@ impl Packets {
             origin,
             sent_at: now,
             transmissions: 0,
+            lied: 0,
             digests: 0,
             pulls: 0,
         });
@@ -102,6 +105,11 @@ impl Packets {
         self.all[packet as usize].transmissions += 1;
         let hops = self.arrivals.get(&(packet, from)).map_or(0, |arrival| arrival.hops);
         Some(Note { packet, hops: hops.saturating_add(1), pulled: self.asked.remove(&(packet, from, to)) })
+    }
+
+    /// The cell that was put on a link came from a liar.
+    pub fn on_lied(&mut self, note: &Note) {
+        self.all[note.packet as usize].lied += 1;
     }
 
     /// A control frame is put on a link.

@@ -9,7 +9,7 @@ use mainframe_core::switchboard::{CommandId, Dispatch, Relay, RelayCommand, Rela
 
 use crate::actor::Actor;
 use crate::dice::Dice;
-use crate::masks::Mask;
+use crate::masks::{Making, Mask, Plot};
 use crate::net::{NetConfig, Nudge};
 use crate::node::NodeId;
 use crate::packets::PacketIndex;
@@ -53,6 +53,8 @@ pub struct Population {
     members: Vec<Member>,
     bootstrap: Vec<NodeId>,
     commands: u64,
+    seed: u64,
+    plot: Option<Plot>,
 }
 
 impl std::fmt::Debug for Population {
@@ -73,6 +75,8 @@ impl Population {
             members: Vec::new(),
             bootstrap: Vec::new(),
             commands: 0,
+            seed: config.seed,
+            plot: None,
         }
     }
 
@@ -109,6 +113,26 @@ impl Population {
     /// Every node that runs and does not lie.
     pub fn honest(&self) -> Vec<NodeId> {
         self.world.ids().filter(|id| self.world.is_online(*id) && self.world.mask_of(*id) == Mask::Honest).collect()
+    }
+
+    /// How many nodes there are of each kind of liar, by its name.
+    pub fn liars(&self) -> BTreeMap<&'static str, usize> {
+        let mut liars = BTreeMap::new();
+        for mask in self.world.ids().map(|id| self.world.mask_of(id)).filter(|mask| *mask != Mask::Honest) {
+            *liars.entry(mask.name()).or_default() += 1;
+        }
+        liars
+    }
+
+    /// A node lies from now on, and after every start.
+    pub fn disguise(&mut self, id: NodeId, mask: Mask) {
+        self.world.mask(id, mask);
+        self.put_guise_on(id);
+    }
+
+    /// What sybils agree on; to be told before there are any.
+    pub fn agree_on(&mut self, plot: Plot) {
+        self.plot = Some(plot);
     }
 
     /// A new node joins, through some of the nodes that newcomers are told of; the first ones become those.
@@ -237,6 +261,16 @@ impl Population {
         let config = self.relay.clone();
         self.world
             .start(id, |now, store| Actor::new(Relay::new(now.time(), config, myself, bootstrap, rng_seed, store)));
+        self.put_guise_on(id);
+    }
+
+    fn put_guise_on(&mut self, id: NodeId) {
+        let making = Making { seed: self.seed, node: id.0, plot: self.plot.as_ref() };
+        let guise = self.world.mask_of(id).guise(&making);
+        if let (Some(actor), Some(guise)) = (self.world.machine_mut(id), guise) {
+            actor.wear(guise);
+            self.world.give(id, RelayInput::Wake);
+        }
     }
 }
 

@@ -46,6 +46,7 @@ struct Tally {
     latency_ms: Vec<f64>,
     tries: Vec<f64>,
     transmissions: u64,
+    lied: u64,
     digests: u64,
     pulls: u64,
     spurious_pulls: u64,
@@ -96,6 +97,7 @@ impl Tally {
         self.tries.push(letter.tries.len() as f64);
         for packet in letter.packets().map(|index| &packets.all()[index as usize]) {
             self.transmissions += packet.transmissions;
+            self.lied += packet.lied;
             self.digests += packet.digests;
             self.pulls += packet.pulls;
         }
@@ -108,6 +110,7 @@ impl Tally {
         stage.put("coverage_min", least(&self.coverage));
         stage.put("missed", self.missed);
         stage.put("payload_per_region_node", ratio(self.transmissions, region_nodes));
+        stage.put("honest_payload_per_region_node", ratio(self.transmissions - self.lied, region_nodes));
         stage.put("digests_per_region_node", ratio(self.digests, region_nodes));
         stage.put("hops_mean", mean(&self.hops));
         stage.put("hops_p99", percentile(&mut self.hops, 99));

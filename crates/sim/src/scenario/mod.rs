@@ -14,7 +14,7 @@ use mainframe_core::switchboard::RelayConfig;
 use serde::Serialize;
 
 use crate::check::{check, false_accusations};
-use crate::masks::Mask;
+use crate::masks::{Mask, Shares};
 use crate::moment::Moment;
 use crate::net::{NetConfig, Nudge};
 use crate::node::NodeId;
@@ -91,6 +91,8 @@ pub struct Options {
     pub packets: usize,
     /// Share of nodes that silently drop packets, 0..1.
     pub droppers: f64,
+    /// Shares of nodes that lie, besides those.
+    pub liars: Shares,
     /// Share of nodes that leave in the last ten minutes before the packets, 0..1.
     pub offline: f64,
     /// How often a sender that hears nothing tries, the first time included.
@@ -118,6 +120,7 @@ impl Options {
             seed,
             packets: scenario.packets(),
             droppers: 0.0,
+            liars: Shares::NONE,
             offline: 0.0,
             tries: 1,
             entries: 2,
@@ -194,16 +197,26 @@ impl Stage<'_> {
         self.put("joined_s", joined_s);
         self.progress.say(&self.population, &format!("joined; neighbourhoods are complete to {complete:.4}"));
         check(&self.population);
-        self.mask_droppers();
+        self.disguise_liars();
         self.let_leave();
         let complete = self.population.completeness();
         self.put("nn_completeness", complete);
         self.progress.say(&self.population, &format!("ready; neighbourhoods are complete to {complete:.4}"));
     }
 
-    fn mask_droppers(&mut self) {
-        for id in self.choose(self.options.droppers) {
-            self.population.world_mut().mask(id, Mask::SilentDropper);
+    /// Nodes begin to lie: for each kind another part of all nodes in random order.
+    fn disguise_liars(&mut self) {
+        let nodes = self.population.online().len();
+        let shares = self.options.liars.and(Mask::SilentDropper, self.options.droppers);
+        let counts = shares.counts(nodes);
+        if counts.is_empty() {
+            return;
+        }
+        let mut drawn = self.choose(1.0).into_iter();
+        for (mask, count) in counts {
+            for id in drawn.by_ref().take(count) {
+                self.population.disguise(id, mask);
+            }
         }
     }
 
@@ -263,6 +276,8 @@ impl Stage<'_> {
         self.put("seed", self.options.seed);
         self.put("packets", self.options.packets);
         self.put("droppers", self.options.droppers);
+        let liars = self.population.liars();
+        self.put("liars", liars);
         self.put("offline", self.options.offline);
         self.put("tries", self.options.tries);
         self.put("entries", self.options.entries);

@@ -9,6 +9,7 @@ use mainframe_core::wire::OutFrame;
 
 use super::{Event, World};
 use crate::frames::{Kind, kind, read_control};
+use crate::masks::Mask;
 use crate::node::{Connection, Machine, NodeId};
 use crate::packets::Note;
 
@@ -29,6 +30,7 @@ pub(super) struct Attempt {
 
 impl<M: Machine> World<M> {
     pub(super) fn send(&mut self, from: NodeId, to: LinkKey, frame: OutFrame) {
+        let lies = self.mask_of(from) != Mask::Honest;
         let to = self.by_key.get(&to).copied();
         let Some((to, link)) = to.and_then(|to| Some((to, self.nodes[from.index()].link_mut(to)?))) else {
             self.counts.unsent += 1;
@@ -47,6 +49,9 @@ impl<M: Machine> World<M> {
                 None
             }
         };
+        if let Some(note) = note.as_ref().filter(|_| lies) {
+            self.packets.on_lied(note);
+        }
         let arrival = self.now + self.net.one_way_us(self.now, from.index(), to.index());
         let connection = link.connection;
         // A transport delivers what opens a connection, and in its place, or there is no connection.
