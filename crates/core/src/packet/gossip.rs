@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use mainframe_base::{ADDRESS_BITS, Fault, LinkKey, Luminosity, PacketId, Time};
+use mainframe_base::{Fault, LinkKey, Luminosity, PacketId, Time};
 use rand_core::Rng;
 
 use super::handover::Order;
@@ -183,7 +183,7 @@ impl Packets {
         let responsibility = standby.cell.destination().luminosity();
         self.mark(scene.now, &standby.cell, |seen| seen.responsibility = Some(responsibility));
         let order = (standby.cell, standby.budget, Some(standby.source));
-        self.answer_for(scene, order, responsibility, ADDRESS_BITS);
+        self.answer_for(scene, order, responsibility);
     }
 
     /// A round of anti-entropy is due from now on, if none is already.

@@ -111,17 +111,19 @@ impl Packets {
             return Ok(());
         }
         self.room_for(&cell, from)?;
+        self.forget_wanted(&cell.id());
         match before {
-            None => self.arrive(scene, &cell, responsibility),
-            Some(_) => {
+            None => {
+                self.arrive(scene, &cell, responsibility);
+                if responsibility != Luminosity::FULL {
+                    self.answer_for(scene, (cell, budget, Some(from)), responsibility);
+                }
+            }
+            Some(answered) => {
                 self.counters.cells_duplicate += 1;
                 self.mark(scene.now, &cell, |seen| seen.responsibility = Some(responsibility));
+                self.answer_for_more(scene, &cell, responsibility, answered.bits());
             }
-        }
-        self.forget_wanted(&cell.id());
-        if responsibility != Luminosity::FULL {
-            let answered = before.unwrap_or(Luminosity::FULL).bits();
-            self.answer_for(scene, (cell, budget, Some(from)), responsibility, answered);
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ impl Packets {
     pub(super) fn enter(&mut self, scene: &mut Scene<'_>, cell: Cell, budget: BudgetClass, source: Option<LinkKey>) {
         let responsibility = cell.destination().luminosity();
         self.arrive(scene, &cell, responsibility);
-        self.answer_for(scene, (cell, budget, source), responsibility, ADDRESS_BITS);
+        self.answer_for(scene, (cell, budget, source), responsibility);
     }
 
     /// Keeps a packet of our region and hands it to the endpoint half.
@@ -58,22 +58,18 @@ impl Packets {
         scene.out.wishes.push(PacketWish::Deliver(kept));
     }
 
-    /// Divides our prefix of `responsibility` bits, except what we answered for already.
+    /// Divides our prefix of `responsibility` bits.
     pub(super) fn answer_for(
         &mut self,
         scene: &mut Scene<'_>,
         (cell, budget, source): (Cell, BudgetClass, Option<LinkKey>),
         responsibility: Luminosity,
-        answered: Proximity,
     ) {
         let order = |aim| Order { cell: cell.clone(), budget, aim, source, originated: source.is_none() };
-        for subtree in subtrees(scene.neighbours, responsibility, answered) {
+        for subtree in subtrees(scene.neighbours, responsibility, ADDRESS_BITS) {
             let aim = Aim::Delegate(subtree.responsibility);
             let delegate = self.hand_over(scene, order(aim), &[]);
             self.tell_others(scene.now, &cell, subtree.candidates, delegate, subtree.responsibility);
-        }
-        if answered <= scene.neighbours.depth() {
-            return;
         }
         // A copy says how deep our own answer goes, which is never more than its receiver's own side.
         let copied = Luminosity::at_most(scene.neighbours.depth().max(responsibility.bits()));
@@ -84,6 +80,26 @@ impl Packets {
             }
             let aim = Aim::Copy { to: neighbour.key, responsibility: copied, pulled: false };
             self.hand_over(scene, order(aim), &[]);
+        }
+    }
+
+    /// We are asked to answer for more than we did: tells those of it that we did not serve. Most have the packet from
+    /// whoever we took for our delegate or from others, and those who have not will pull it: so whoever widens the
+    /// parts of others makes them send lines, not cells.
+    pub(super) fn answer_for_more(
+        &mut self,
+        scene: &mut Scene<'_>,
+        cell: &Cell,
+        responsibility: Luminosity,
+        answered: Proximity,
+    ) {
+        for subtree in subtrees(scene.neighbours, responsibility, answered) {
+            self.tell_others(scene.now, cell, subtree.candidates, None, subtree.responsibility);
+        }
+        if answered > scene.neighbours.depth() {
+            for neighbour in neighbourhood(scene.neighbours, responsibility) {
+                self.tell(cell, neighbour.key, Luminosity::FULL);
+            }
         }
     }
 

@@ -275,6 +275,24 @@ fn a_replayed_cell_is_not_spread_again() {
 }
 
 #[test]
+fn who_is_asked_to_spread_again_what_is_spread_sends_lines_and_no_cells() {
+    let mut world = World::new(150, 5);
+    let region = prefix(0, 1);
+    let origin = world.outsider(&region);
+    let cell = world.send(origin, region);
+    world.run(30_000);
+    let (payloads, delivered) = (world.payloads, world.delivered.clone());
+    let widener = *world.delivered.keys().next().unwrap();
+    for peer in world.nodes[&widener].1.all().to_vec().iter().filter(|peer| region.matches(&peer.address)) {
+        let all_it_may_ask = Luminosity::at_most(peer.proximity + 1);
+        world.receive(widener, peer.key, Frame::Cell(frame_of(cell.clone(), Some(all_it_may_ask))));
+    }
+    world.run(30_000);
+    assert_eq!((world.payloads, &world.delivered), (payloads, &delivered));
+    assert!(world.faults.is_empty());
+}
+
+#[test]
 fn the_waiting_copy_spreads_only_if_the_first_does_not() {
     let mut world = World::new(300, 6);
     let region = prefix(0x80, 2);
