@@ -4,6 +4,7 @@
 
 mod address;
 mod fault;
+mod held;
 mod key;
 mod locator;
 mod network;
@@ -13,6 +14,7 @@ mod topic;
 
 pub use address::{ADDRESS_BITS, Address, Proximity};
 pub use fault::{Fault, Refusal};
+pub use held::Held;
 pub use key::{ChainAccount, LinkKey, ScanKey, Secret, Signature};
 pub use locator::{Locator, Transport};
 pub use network::{NetworkId, Role};

@@ -60,6 +60,12 @@ struct RunArguments {
     /// Points at which a dark packet enters its region, 1 or 2
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
     entries: u8,
+    /// Share of the nodes that are sybils of one owner, 0 to 0.9; `sybil` takes 0.1 if it is 0
+    #[arg(long, default_value_t = 0.0)]
+    sybils: f64,
+    /// Minutes that `footprint` lasts
+    #[arg(long, default_value_t = 60)]
+    minutes: u64,
     /// Bits of the destination that are revealed, 0 to 254, or 256
     #[arg(long, default_value_t = 3)]
     luminosity: u16,
@@ -180,10 +186,14 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
     check_nodes(arguments.nodes)?;
     check_share("--droppers", arguments.droppers)?;
     check_share("--offline", arguments.offline)?;
+    check_share("--sybils", arguments.sybils)?;
     let luminosity = Luminosity::new(arguments.luminosity)
         .with_context(|| format!("--luminosity is {}; it is 0 to 254 bits, or 256", arguments.luminosity))?;
     let packets = arguments.packets.unwrap_or(scenario.packets());
     check_packets(packets)?;
+    if arguments.minutes == 0 {
+        bail!("--minutes is 0; in no time nothing is held");
+    }
     Ok(Options {
         packets,
         droppers: arguments.droppers,
@@ -191,6 +201,8 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         offline: arguments.offline,
         tries: arguments.tries,
         entries: arguments.entries,
+        sybils: arguments.sybils,
+        minutes: arguments.minutes,
         luminosity,
         colluders: arguments.colluders,
         packet_rate: arguments.packet_rate,

@@ -150,9 +150,30 @@ impl Population {
     /// A new node joins through these.
     pub fn add_through(&mut self, through: &[NodeId]) -> NodeId {
         let keys = self.draw_keys();
+        self.add_with(keys, through)
+    }
+
+    /// A new node joins, as [`Population::add`], with keys that were drawn until they gave a place in the region.
+    pub fn add_within(&mut self, region: &Prefix) -> NodeId {
+        let mut keys = self.draw_keys();
+        while !region.matches(&overlay_of(&keys)) {
+            keys = self.draw_keys();
+        }
+        let mut known = self.bootstrap.clone();
+        self.keys.shuffle(&mut known);
+        known.truncate(BOOTSTRAP_HINTS);
+        self.add_with(keys, &known)
+    }
+
+    /// Where a node might stand: at the place of keys drawn for nobody.
+    pub fn draw_address(&mut self) -> Address {
+        overlay_of(&self.draw_keys())
+    }
+
+    fn add_with(&mut self, keys: NodeKeys, through: &[NodeId]) -> NodeId {
         let id = self.world.add(keys.link_key());
         self.members.push(Member {
-            address: keys.overlay(NetworkId::MAIN, &[0; 32]),
+            address: overlay_of(&keys),
             chain_secret: keys.chain_secret(),
             link_secret: keys.link_secret(),
         });
@@ -272,6 +293,10 @@ impl Population {
             self.world.give(id, RelayInput::Wake);
         }
     }
+}
+
+fn overlay_of(keys: &NodeKeys) -> Address {
+    keys.overlay(NetworkId::MAIN, &[0; 32])
 }
 
 /// Joins a network node by node and lets it settle.

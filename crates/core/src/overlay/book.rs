@@ -70,6 +70,8 @@ pub(super) struct Book {
     per_bin: usize,
     total_max: usize,
     known: BTreeMap<Address, Known>,
+    /// Records that had to make room and stand in the peer cache still.
+    evicted: Vec<Address>,
 }
 
 impl Book {
@@ -80,6 +82,7 @@ impl Book {
             per_bin: config.known_per_bin,
             total_max: config.known_max,
             known: BTreeMap::new(),
+            evicted: Vec::new(),
         }
     }
 
@@ -171,6 +174,11 @@ impl Book {
         news
     }
 
+    /// Whom the peer cache is to forget because others took their room since the last call.
+    pub(super) fn take_evicted(&mut self) -> Vec<Address> {
+        std::mem::take(&mut self.evicted)
+    }
+
     /// It has a place in the bins.
     pub(super) fn set_connected(&mut self, address: &Address) {
         if let Some(known) = self.known.get_mut(address) {
@@ -256,7 +264,15 @@ impl Book {
         }
         let worst = self.known.iter().filter(|(_, known)| is_evictable(known)).max_by_key(|(_, known)| known.promise());
         let worst = worst.map(|(address, _)| *address);
-        worst.is_some_and(|address| self.known.remove(&address).is_some())
+        worst.is_some_and(|address| self.evict(&address))
+    }
+
+    fn evict(&mut self, address: &Address) -> bool {
+        let Some(known) = self.known.remove(address) else { return false };
+        if known.remembered {
+            self.evicted.push(*address);
+        }
+        true
     }
 
     /// Removes one record of a full bin: one that failed, else hearsay of a suffix that has more than `address`'s has.
@@ -274,7 +290,7 @@ impl Book {
             })
             .max_by_key(|(other, known)| (!known.is_hopeful(), crowd_of(other), known.promise()))
             .map(|(other, _)| *other);
-        worst.is_some_and(|address| self.known.remove(&address).is_some())
+        worst.is_some_and(|address| self.evict(&address))
     }
 }
 
@@ -405,6 +421,19 @@ mod tests {
         book.fail(NOW, &record(0x80, 0, 1, 1).overlay, 0, true);
         assert!(book.hear(NOW, record(0xF0, 0, 1, 1), None));
         assert_eq!(book.len(), 32);
+    }
+
+    #[test]
+    fn whoever_makes_room_is_forgotten_by_the_peer_cache_too() {
+        let mut book = book();
+        for second in 0..32 {
+            book.prove(NOW, &record(0x80, second, 1, 1));
+        }
+        let gone = record(0x80, 0, 1, 1).overlay;
+        book.fail(NOW, &gone, 0, true);
+        assert!(book.hear(NOW, record(0xF0, 0, 1, 1), None));
+        assert_eq!(book.take_evicted(), [gone]);
+        assert!(book.take_evicted().is_empty());
     }
 
     #[test]

@@ -204,6 +204,14 @@ impl Overlay {
         if record.role == Role::Relay && self.book.prove(now, record) {
             out.wish(OverlayWish::Remember(record.clone()));
         }
+        self.forget_evicted(out);
+    }
+
+    /// The peer cache holds no more than the address book, however many come and go.
+    pub(super) fn forget_evicted(&mut self, out: &mut OverlayOut) {
+        for address in self.book.take_evicted() {
+            out.wish(OverlayWish::Forget(address));
+        }
     }
 
     pub(super) fn hang_up(&mut self, now: Time, key: LinkKey, why: Goodbye, out: &mut OverlayOut) {

@@ -22,6 +22,7 @@ mod config;
 mod depth;
 mod dialling;
 mod estimate;
+mod footprint;
 mod greeting;
 mod identity;
 mod peer;

@@ -19,7 +19,7 @@ const ANSWER_MS: u64 = 3_000;
 /// How often a question is asked again; then the peer is silent.
 const REPEATS_MAX: u8 = 3;
 /// Answers a peer can owe us: more are forgotten, and would be faults.
-const OWED_MAX: u8 = 32;
+pub(super) const OWED_MAX: u8 = 32;
 
 impl Overlay {
     /// Asks a relay, unless it has a question of ours already or was asked much of late. Says whether it was asked.
@@ -103,7 +103,9 @@ impl Overlay {
         if answer.records.len() > usize::from(question.asked.limit) {
             return self.fault(now, from, Fault::Oversized, out);
         }
-        match self.hear(now, from, answer.records) {
+        let heard = self.hear(now, from, answer.records);
+        self.forget_evicted(out);
+        match heard {
             Err(fault) => self.fault(now, from, fault, out),
             Ok(heard) => self.use_answer(now, from, &question, heard, out),
         }

@@ -12,7 +12,7 @@ use super::trust::Judgement;
 /// Those told pull within this time if at all: ten levels of a tree and two time-outs (docs/protocol/packet.md §5).
 const WATCHED_MS: u64 = 30_000;
 /// Delegations watched: 270 a second for half a minute. The oldest are forgotten early, and count for nothing.
-const WATCHED_MAX: usize = 8_192;
+pub(super) const WATCHED_MAX: usize = 8_192;
 /// Different pullers that convict a delegate: one alone could frame it, or have lost its copy by chance.
 const PULLERS_MIN: usize = 2;
 
@@ -30,6 +30,11 @@ pub(super) struct Delegations {
 }
 
 impl Delegations {
+    /// Delegations watched now.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
     /// A subtree is handed to a delegate.
     pub(super) fn watch(&mut self, now: Time, id: PacketId, responsibility: Luminosity, delegate: LinkKey) {
         let name = (id, responsibility);

@@ -119,6 +119,11 @@ impl Flow {
         self.outstanding_bytes + length <= self.window_bytes
     }
 
+    /// Bytes of cells without receipt.
+    pub(super) fn under_way_bytes(&self) -> usize {
+        self.outstanding_bytes
+    }
+
     /// Whether the peer let too many cells go without receipt.
     pub(super) fn is_shunned(&self, now: Time) -> bool {
         now < self.shunned_until

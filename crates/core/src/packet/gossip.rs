@@ -15,11 +15,11 @@ use crate::neighbours::Neighbour;
 use crate::wire::{BudgetClass, Cell, DIGESTS_MAX, DigestEntry, Frame, PullEntry, Recent};
 
 /// Packets waited for at a time: 8 s of digests at their highest rate (guess); more are ignored.
-const WANTED_MAX: usize = 8_192;
+pub(super) const WANTED_MAX: usize = 8_192;
 /// Peers remembered that offered the same packet.
-const SOURCES_MAX: usize = 6;
+pub(super) const SOURCES_MAX: usize = 6;
 /// Second copies waiting at a time: as many as the pool holds cells; more are treated as delivered only.
-const STANDBY_MAX: usize = 4_096;
+pub(super) const STANDBY_MAX: usize = 4_096;
 /// A sketch tells of this long (protocol research §3.3).
 const SKETCH_MS: u64 = 60_000;
 /// Packets younger than this are still being spread and are not offered (guess: twice the slowest tree seen).
@@ -38,6 +38,13 @@ pub(super) struct Wanted {
     /// Whose promise it counts as.
     promised_by: LinkKey,
     due: Time,
+}
+
+impl Wanted {
+    /// How many peers it can still be asked of.
+    pub(super) fn sources(&self) -> usize {
+        self.sources.len()
+    }
 }
 
 /// A second copy that waits for signs of the first.

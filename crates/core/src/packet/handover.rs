@@ -123,6 +123,11 @@ impl Pool {
         (self.bytes, self.bytes_seen_max)
     }
 
+    /// Copies owed now.
+    pub(super) fn copies(&self) -> usize {
+        self.handovers.len()
+    }
+
     /// Our endpoint begins a packet; its outcome is known when all copies of it are closed.
     pub(super) fn begin_origin(&mut self, id: PacketId) {
         self.origins.insert(id, Origin { open: 1, ..Origin::default() });

@@ -12,6 +12,7 @@
 mod deadlines;
 mod delegations;
 mod flow;
+mod footprint;
 mod gossip;
 mod handover;
 mod inbound;

@@ -15,6 +15,9 @@ const GENERATION_MS: u64 = 20 * 60 * 1_000;
 /// which is counted: a shorter memory is better than an unbounded one.
 const GENERATION_ENTRIES_MAX: usize = (1 << 20) / 16 * 13;
 
+/// Entries of both generations together.
+pub(super) const ENTRIES_MAX: usize = 2 * GENERATION_ENTRIES_MAX;
+
 /// What we did with a packet.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(super) struct Seen {
@@ -87,6 +90,11 @@ impl SeenSet {
             self.began = now;
         }
         self.current.insert(id, seen.into());
+    }
+
+    /// Packets remembered.
+    pub(super) fn entries(&self) -> usize {
+        self.current.len() + self.previous.len()
     }
 
     /// How often a generation ended because it was full.

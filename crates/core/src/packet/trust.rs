@@ -13,7 +13,7 @@ const BROKEN_MIN: u16 = 3;
 /// Old evidence counts half after each such span, in milliseconds (guess): a relay that was repaired is used again.
 const HALVED_AFTER_MS: u64 = 10 * 60 * 1_000;
 /// Peers that left with broken promises and are remembered: more than a relay has peers (`OverlayConfig::peers_max`).
-const DEPARTED_MAX: usize = 1_024;
+pub(super) const DEPARTED_MAX: usize = 1_024;
 
 /// Promises of one peer, kept and broken.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -64,6 +64,10 @@ pub(super) struct Departed {
 }
 
 impl Departed {
+    pub(super) fn len(&self) -> usize {
+        self.by_peer.len()
+    }
+
     pub(super) fn remember(&mut self, peer: LinkKey, trust: Trust) {
         if trust.broken == 0 {
             return;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mainframe_base::{Fault, LinkKey, Locator, NetworkId, Role, Time};
+use mainframe_base::{Fault, Held, LinkKey, Locator, NetworkId, Role, Time};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -118,6 +118,15 @@ impl Relay {
     /// The packet room, to be looked at.
     pub fn packets(&self) -> &Packets {
         &self.packets
+    }
+
+    /// Everything that others can make grow here, beside its bound.
+    pub fn footprint(&self) -> Vec<Held> {
+        let faulty = Held { name: "faulty_peers", now: self.faults_by_peer.len(), bound: FAULTY_PEERS_MAX };
+        let mut held = self.overlay.footprint();
+        held.extend(self.packets.footprint());
+        held.push(faulty);
+        held
     }
 
     fn wake(&mut self, now: Time, said: &mut Said) {

@@ -13,8 +13,11 @@ const EVERY_MS: u64 = 500;
 const LINES_PER_S: u64 = 800;
 /// Lines of the first flood: of the 8,192 at once that are no fault, the same part.
 const LINES_AT_ONCE: u64 = 6_500;
-/// Victims at a time: as many as let an hour of virtual time end in minutes; a real one floods all its peers.
-const VICTIMS: usize = 2;
+/// It floods one victim for so long, and then rests …
+const FLOOD_MS: u64 = 60_000;
+/// … until so much time has passed, in milliseconds. A real one would flood all its peers all the time; here an hour of
+/// that would take days, and what a victim can be made to hold it holds after the first second.
+const ROUND_MS: u64 = 240_000;
 
 /// Announces packets that do not exist as fast as it may, and so never answers a pull for one (review P18): everyone
 /// who hears it waits, pulls, and waits again, and has less memory left for packets that do exist.
@@ -22,25 +25,21 @@ const VICTIMS: usize = 2;
 pub struct Flooder {
     dice: Dice,
     due: Time,
-    victims: Vec<LinkKey>,
+    victim: Option<(LinkKey, Time)>,
 }
 
 impl Flooder {
-    /// Begins when it first can.
+    /// Begins at once.
     pub fn new(dice: Dice) -> Flooder {
-        Flooder { dice, due: Time(0), victims: Vec::new() }
+        Flooder { dice, due: Time(0), victim: None }
     }
 
-    fn choose_victims(&mut self, hand: &mut Hand<'_>) {
+    /// Whom it floods now; a new one is flooded with all that it can be at once.
+    fn choose_victim(&mut self, hand: &mut Hand<'_>) {
         let peers = hand.relay.neighbours();
-        self.victims.retain(|victim| peers.find(victim).is_some());
-        while self.victims.len() < VICTIMS.min(peers.all().len()) {
-            let chosen = peers.all()[self.dice.below(peers.all().len())].key;
-            if !self.victims.contains(&chosen) {
-                self.victims.push(chosen);
-                self.flood(hand, chosen, LINES_AT_ONCE);
-            }
-        }
+        let Some(chosen) = self.dice.pick(peers.all()).map(|peer| peer.key) else { return };
+        self.victim = Some((chosen, hand.now));
+        self.flood(hand, chosen, LINES_AT_ONCE);
     }
 
     fn flood(&mut self, hand: &mut Hand<'_>, victim: LinkKey, lines: u64) {
@@ -60,11 +59,14 @@ impl Flooder {
 
 impl Lie for Flooder {
     fn wakes(&mut self, hand: &mut Hand<'_>) {
-        for victim in self.victims.clone() {
-            self.flood(hand, victim, LINES_PER_S * EVERY_MS / 1_000);
-        }
-        self.choose_victims(hand);
         self.due = hand.now + EVERY_MS;
+        match self.victim {
+            Some((victim, since)) if hand.now.since_ms(since) < FLOOD_MS => {
+                self.flood(hand, victim, LINES_PER_S * EVERY_MS / 1_000);
+            }
+            Some((_, since)) if hand.now.since_ms(since) < ROUND_MS => {}
+            Some(_) | None => self.choose_victim(hand),
+        }
     }
 
     fn next_wake(&self) -> Option<Time> {
@@ -86,7 +88,7 @@ mod tests {
                 *lines.entry(to).or_insert(0) += entries.len() as u64;
             }
         }
-        assert_eq!(lines.len(), VICTIMS);
+        assert_eq!(lines.len(), 1, "one victim at a time");
         for told in lines.into_values() {
             assert!((LINES_AT_ONCE + 7_000..8_192 + 10 * 1_024).contains(&told), "{told}");
         }

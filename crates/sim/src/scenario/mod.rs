@@ -3,8 +3,10 @@
 mod churn;
 mod dark_routing;
 mod eavesdrop;
+mod footprint;
 mod full_address;
 mod letters;
+mod sybil;
 
 use std::collections::BTreeMap;
 
@@ -34,11 +36,22 @@ pub enum Scenario {
     Churn,
     /// What eavesdroppers learn: who sends, who may receive, who is who.
     Eavesdrop,
+    /// An hour among liars: what can they make a node hold?
+    Footprint,
+    /// Many nodes of one owner against one region and one node.
+    Sybil,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 4] = [Scenario::DarkRouting, Scenario::FullAddress, Scenario::Churn, Scenario::Eavesdrop];
+    pub const ALL: [Scenario; 6] = [
+        Scenario::DarkRouting,
+        Scenario::FullAddress,
+        Scenario::Churn,
+        Scenario::Eavesdrop,
+        Scenario::Footprint,
+        Scenario::Sybil,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -47,6 +60,8 @@ impl Scenario {
             Scenario::FullAddress => "full-address",
             Scenario::Churn => "churn",
             Scenario::Eavesdrop => "eavesdrop",
+            Scenario::Footprint => "footprint",
+            Scenario::Sybil => "sybil",
         }
     }
 
@@ -59,6 +74,8 @@ impl Scenario {
                 "do the tables stay complete when nodes come and go, and recover when half of them vanish?"
             }
             Scenario::Eavesdrop => "who sent a packet, whom is it for, and who stands where, to those who listen?",
+            Scenario::Footprint => "how much can an hour of liars of every kind make an honest node hold?",
+            Scenario::Sybil => "what do many nodes of one owner gain, at drawn and at ground positions?",
         }
     }
 
@@ -72,8 +89,9 @@ impl Scenario {
         match self {
             Scenario::DarkRouting => 500,
             Scenario::FullAddress => 5_000,
-            Scenario::Churn => 3_600,
             Scenario::Eavesdrop => 1_000,
+            Scenario::Churn | Scenario::Footprint => 3_600,
+            Scenario::Sybil => 300,
         }
     }
 }
@@ -99,6 +117,10 @@ pub struct Options {
     pub tries: u8,
     /// Points at which a dark packet enters its region, 1 or 2.
     pub entries: u8,
+    /// Share of nodes that are sybils of one owner, 0..1; the scenario's own if it is zero.
+    pub sybils: f64,
+    /// How long a footprint is watched, in minutes.
+    pub minutes: u64,
     /// Bits of the destination that dark packets reveal.
     pub luminosity: mainframe_base::Luminosity,
     /// Share of relays that compare notes, 0..=1.
@@ -124,6 +146,8 @@ impl Options {
             offline: 0.0,
             tries: 1,
             entries: 2,
+            sybils: 0.0,
+            minutes: 60,
             luminosity: mainframe_base::Luminosity::at_most(3),
             colluders: 0.1,
             packet_rate: 10,
@@ -147,6 +171,8 @@ pub fn run(options: &Options, progress: &mut Progress) -> Report {
         Scenario::FullAddress => full_address::play(&mut stage),
         Scenario::Churn => churn::play(&mut stage),
         Scenario::Eavesdrop => eavesdrop::play(&mut stage),
+        Scenario::Footprint => footprint::play(&mut stage),
+        Scenario::Sybil => sybil::play(&mut stage),
     }
     stage.finish()
 }
