@@ -2,7 +2,7 @@
 //!
 //! A [`Mask`] says what kind of liar a node is; it is the word of the command line and of reports. What such a liar
 //! does is a [`Guise`] of its own file, most of them a [`Lie`](liar::Lie): what it keeps from the relay behind it, what
-//! it keeps from the world, and what it makes up. docs/protocol/simulator.md §7 lists them.
+//! it keeps from the world, and what it makes up. docs/protocol/simulator.md §9 lists them.
 
 pub mod clock;
 pub mod delayer;

@@ -48,7 +48,8 @@ pub struct Counts {
     pub connections: u64,
     /// Faults that relays reported of peers.
     pub faults: BTreeMap<Fault, u64>,
-    /// The first of them, without the silence of those who are gone: that is nobody's fault.
+    /// The first of those that honest relays found in honest ones, without the silence of those who are gone: that is
+    /// nobody's fault.
     pub accusations: Vec<Accusation>,
     /// Wake-ups that asked to be woken again in the same millisecond.
     pub restless: u64,

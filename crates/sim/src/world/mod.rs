@@ -408,7 +408,8 @@ impl<M: Machine> World<M> {
                 *self.counts.faults.entry(fault).or_default() += 1;
                 let Some(of) = self.find(&of) else { return };
                 let is_gone = fault == Fault::Silent && !self.is_online(of);
-                if !is_gone && self.counts.accusations.len() < ACCUSATIONS_MAX {
+                let are_honest = [by, of].iter().all(|id| self.mask_of(*id) == Mask::Honest);
+                if are_honest && !is_gone && self.counts.accusations.len() < ACCUSATIONS_MAX {
                     self.counts.accusations.push(Accusation { at: self.now, by, of, fault });
                 }
             }
