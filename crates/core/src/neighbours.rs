@@ -38,6 +38,32 @@ impl Neighbours {
         Neighbours { me, depth, relays }
     }
 
+    /// A relay is connected from now on; it takes the place of one at the same address.
+    pub fn add(&mut self, key: LinkKey, address: Address) {
+        let relay = Neighbour { key, address, proximity: self.me.proximity(&address) };
+        match self.position(&address) {
+            Ok(at) => self.relays[at] = relay,
+            Err(at) => self.relays.insert(at, relay),
+        }
+    }
+
+    /// The relay at this address is not connected any more.
+    pub fn remove(&mut self, address: &Address) {
+        if let Ok(at) = self.position(address) {
+            self.relays.remove(at);
+        }
+    }
+
+    /// Our neighbourhood begins at `depth` from now on.
+    pub fn set_depth(&mut self, depth: Proximity) {
+        self.depth = depth;
+    }
+
+    fn position(&self, address: &Address) -> Result<usize, usize> {
+        let proximity = self.me.proximity(address);
+        self.relays.binary_search_by(|relay| (relay.proximity, &relay.address).cmp(&(proximity, address)))
+    }
+
     /// Our own position.
     pub fn me(&self) -> &Address {
         &self.me
@@ -86,6 +112,20 @@ mod tests {
         let mut bytes = [0; 32];
         bytes[0] = first;
         Address(bytes)
+    }
+
+    #[test]
+    fn relays_that_came_one_by_one_stand_as_if_they_had_come_together() {
+        let relays = [0x80, 0xC0, 0x40, 0x20, 0x01].map(|first| (LinkKey([first; 32]), address(first)));
+        let mut grown = Neighbours::none(address(0));
+        for (key, address) in relays.iter().chain(&relays[1..3]) {
+            grown.add(*key, *address);
+        }
+        grown.add(LinkKey([9; 32]), address(0x90));
+        grown.remove(&address(0x90));
+        grown.remove(&address(0x91));
+        grown.set_depth(2);
+        assert_eq!(grown, Neighbours::new(address(0), 2, relays));
     }
 
     #[test]
