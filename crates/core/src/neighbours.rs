@@ -20,12 +20,14 @@ pub struct Neighbours {
     depth: Proximity,
     /// Sorted by proximity, then address.
     relays: Vec<Neighbour>,
+    /// How many relays stand in each bin or before it, from bin 0 to the last in which someone stands.
+    ends: Vec<usize>,
 }
 
 impl Neighbours {
     /// Nobody yet.
     pub fn none(me: Address) -> Neighbours {
-        Neighbours { me, depth: 0, relays: Vec::new() }
+        Neighbours { me, depth: 0, relays: Vec::new(), ends: Vec::new() }
     }
 
     /// The relays with these keys and addresses, seen from `me` with a neighbourhood that begins at `depth`.
@@ -35,7 +37,9 @@ impl Neighbours {
             .map(|(key, address)| Neighbour { key, address, proximity: me.proximity(&address) })
             .collect();
         relays.sort_by_key(|relay| (relay.proximity, relay.address));
-        Neighbours { me, depth, relays }
+        let mut neighbours = Neighbours { me, depth, relays, ends: Vec::new() };
+        neighbours.count_bins();
+        neighbours
     }
 
     /// A relay is connected from now on; it takes the place of one at the same address.
@@ -43,7 +47,10 @@ impl Neighbours {
         let relay = Neighbour { key, address, proximity: self.me.proximity(&address) };
         match self.position(&address) {
             Ok(at) => self.relays[at] = relay,
-            Err(at) => self.relays.insert(at, relay),
+            Err(at) => {
+                self.relays.insert(at, relay);
+                self.count_bins();
+            }
         }
     }
 
@@ -51,6 +58,7 @@ impl Neighbours {
     pub fn remove(&mut self, address: &Address) {
         if let Ok(at) = self.position(address) {
             self.relays.remove(at);
+            self.count_bins();
         }
     }
 
@@ -62,6 +70,20 @@ impl Neighbours {
     fn position(&self, address: &Address) -> Result<usize, usize> {
         let proximity = self.me.proximity(address);
         self.relays.binary_search_by(|relay| (relay.proximity, &relay.address).cmp(&(proximity, address)))
+    }
+
+    fn count_bins(&mut self) {
+        self.ends.clear();
+        for (at, relay) in self.relays.iter().enumerate() {
+            self.ends.resize(usize::from(relay.proximity), at);
+            self.ends.push(at + 1);
+        }
+    }
+
+    /// How many relays share less than `proximity` bits with us.
+    fn before(&self, proximity: Proximity) -> usize {
+        let Some(last) = usize::from(proximity).checked_sub(1) else { return 0 };
+        self.ends.get(last).copied().unwrap_or(self.relays.len())
     }
 
     /// Our own position.
@@ -81,14 +103,12 @@ impl Neighbours {
 
     /// The relays that share exactly `proximity` bits with us.
     pub fn bin(&self, proximity: Proximity) -> &[Neighbour] {
-        let start = self.relays.partition_point(|relay| relay.proximity < proximity);
-        let end = self.relays.partition_point(|relay| relay.proximity <= proximity);
-        &self.relays[start..end]
+        &self.relays[self.before(proximity)..self.before(proximity + 1)]
     }
 
     /// The relays that share at least `proximity` bits with us.
     pub fn within(&self, proximity: Proximity) -> &[Neighbour] {
-        &self.relays[self.relays.partition_point(|relay| relay.proximity < proximity)..]
+        &self.relays[self.before(proximity)..]
     }
 
     /// The relays closer to the prefix than we are. They all stand in one bin, or deeper ones.

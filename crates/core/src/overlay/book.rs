@@ -63,7 +63,7 @@ impl Known {
 }
 
 /// How full each bin is, kept as relays come, go and change: it is asked for after nearly every event.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Fills {
     /// How full; bins that nobody ever stood in may be missing.
     fills: Vec<Fill>,
@@ -104,7 +104,7 @@ impl Fills {
 }
 
 /// All relays we know of, in the order of their addresses: every bin and every suffix of a bin is one range.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Book {
     me: Address,
     suffix_bits: u16,

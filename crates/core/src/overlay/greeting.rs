@@ -164,6 +164,9 @@ impl Overlay {
         self.relays.insert(address, key);
         self.neighbours.add(key, address);
         self.count_subnet(&address, remote);
+        if self.neighbours.me().proximity(&address) >= self.neighbours.depth() {
+            self.told = None;
+        }
         self.table_changed = true;
         self.book.set_connected(&address);
         self.places.calm();

@@ -45,7 +45,7 @@ pub use ports::{Estimate, Goodbye, OverlayFact, OverlayOut, OverlayWish, PeerSum
 
 use crate::crypto::{NodeKeys, NodeRecord, Verifier};
 use crate::neighbours::Neighbours;
-use crate::wire::Frame;
+use crate::wire::{Frame, Neighbourhood};
 use book::Book;
 use dialling::{Dials, Places};
 use estimate::Estimator;
@@ -79,6 +79,7 @@ pub struct Myself {
 
 /// The overlay room: a state machine without clock and sockets.
 #[expect(missing_debug_implementations, reason = "it holds the node's keys")]
+#[derive(Clone)]
 pub struct Overlay {
     config: OverlayConfig,
     me: Identity,
@@ -99,6 +100,8 @@ pub struct Overlay {
     /// Suffixes of bins in which nobody is connected.
     slots: BTreeMap<(Proximity, u8), Slot>,
     all_slots_asked: bool,
+    /// What everyone whom it concerns was told of our neighbourhood last; none if someone came who was not.
+    told: Option<Neighbourhood>,
     /// Counts the times we asked who is near us.
     survey: u32,
     survey_wanted: bool,
@@ -150,6 +153,7 @@ impl Overlay {
             goal: 0,
             slots: BTreeMap::new(),
             all_slots_asked: false,
+            told: None,
             survey: 0,
             survey_wanted: true,
             survey_open: true,

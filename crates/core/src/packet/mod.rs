@@ -232,7 +232,7 @@ enum Timer {
 }
 
 /// The packets under way at one relay.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Packets {
     config: PacketConfig,
     rng: ChaCha8Rng,

@@ -38,6 +38,7 @@ struct Kept {
 }
 
 /// The memory of packets.
+#[derive(Clone)]
 pub(super) struct SeenSet {
     current: PacketTable<Kept>,
     previous: PacketTable<Kept>,
