@@ -6,6 +6,7 @@ mod determinism;
 mod eavesdroppers;
 mod partitions;
 mod routing;
+mod scale;
 
 use mainframe_sim::net::NetConfig;
 use mainframe_sim::population::{Growth, Population, PopulationConfig};
