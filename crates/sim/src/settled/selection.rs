@@ -23,6 +23,8 @@ pub struct Selection {
     pub bin_size: usize,
     /// See [`OverlayConfig::bin_size_max`].
     pub bin_size_max: usize,
+    /// See [`OverlayConfig::bin_floor`].
+    pub bin_floor: usize,
     /// See [`OverlayConfig::neighbourhood`].
     pub neighbourhood: usize,
     /// Connections within neighbourhoods that are missing, among a million.
@@ -35,6 +37,7 @@ impl Selection {
         Selection {
             bin_size: config.bin_size,
             bin_size_max: config.bin_size_max,
+            bin_floor: config.bin_floor,
             neighbourhood: config.neighbourhood,
             defects_per_million,
         }
@@ -68,6 +71,7 @@ pub fn settle(selection: Selection, nodes: &[(LinkKey, Address)], members: &[u32
         selecting.fill_all(members);
     }
     selecting.break_some(members);
+    members.iter().for_each(|member| selecting.flatten(*member));
     let links = selecting.edges.iter().map(|edges| {
         let mut peers: Vec<u32> = edges.iter().map(|edge| edge.peer).collect();
         peers.sort_unstable();
@@ -164,6 +168,18 @@ impl<'a> Selecting<'a> {
         self.depths[node as usize] = (1..128).take_while(|bits| enough(*bits)).last().unwrap_or(0);
     }
 
+    /// The neighbourhood begins no deeper than a bin that lacks relays though there are some.
+    fn flatten(&mut self, node: u32) {
+        let head = self.heads[node as usize];
+        let is_hollow = |bin: &u32| {
+            let there_are = self.present.count(&self.present.sharing(head ^ (1 << (127 - bin)), bin + 1));
+            self.standing(node, *bin).iter().sum::<usize>() < there_are.min(self.selection.bin_floor)
+        };
+        if let Some(bin) = (0..self.depths[node as usize]).find(is_hollow) {
+            self.depths[node as usize] = bin;
+        }
+    }
+
     /// One relay in each suffix where there is one, then any until the bin has its size.
     fn fill_bin(&mut self, node: u32, bin: u32) {
         let far_side = self.heads[node as usize] ^ (1 << (127 - bin));
@@ -243,7 +259,7 @@ impl<'a> Selecting<'a> {
     }
 
     /// Lets go what is too much in a bin before the neighbourhood: of the most crowded suffix, not chosen by itself,
-    /// the newest; never whoever counts this node as a neighbour.
+    /// the newest; never whoever counts this node as a neighbour, or would because it had too few others.
     fn prune(&mut self, node: u32, bin: u32) {
         while bin < self.depths[node as usize] {
             let standing = self.standing(node, bin);
@@ -251,9 +267,14 @@ impl<'a> Selecting<'a> {
                 return;
             }
             let may_go = |edge: &&Edge| u32::from(edge.bin) == bin && self.depths[edge.peer as usize] > bin;
+            let is_rich =
+                |edge: &&&Edge| self.standing(edge.peer, bin).iter().sum::<usize>() > self.selection.bin_floor;
             let rank = |edge: &&Edge| (standing[usize::from(edge.suffix)], !edge.outbound, edge.since);
-            let Some(victim) = self.edges[node as usize].iter().filter(may_go).max_by_key(rank) else { return };
-            self.disconnect(node, victim.peer);
+            let mut candidates: Vec<&Edge> = self.edges[node as usize].iter().filter(may_go).collect();
+            candidates.sort_unstable_by_key(|edge| std::cmp::Reverse(rank(edge)));
+            let Some(victim) = candidates.iter().find(is_rich) else { return };
+            let victim = victim.peer;
+            self.disconnect(node, victim);
         }
     }
 
@@ -309,7 +330,7 @@ mod tests {
                 let of_bin =
                     |peers: &[u32]| peers.iter().filter(|peer| proximity(&tables, node, **peer) == bin).count();
                 let there_are: Vec<u32> = (0..500).filter(|peer| peer % 10 != 9 && *peer != node).collect();
-                let least = of_bin(&there_are).min(8);
+                let least = of_bin(&there_are).min(4);
                 let standing = of_bin(tables.links(node));
                 assert!((least..=24).contains(&standing), "bin {bin} of {depth} has {standing}");
             }
