@@ -1,15 +1,30 @@
 //! Keys and signatures as data. What is done with them is `mainframe_core::crypto`'s.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+use crate::address::compare_random;
+
 macro_rules! public_bytes {
     ($(#[$doc:meta])* $name:ident, $length:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub struct $name(pub [u8; $length]);
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                compare_random(&self.0, &other.0)
+            }
+        }
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,12 +20,14 @@ pub struct Neighbours {
     depth: Proximity,
     /// Sorted by proximity, then address.
     relays: Vec<Neighbour>,
+    /// How many relays stand in each bin or before it, from bin 0 to the last in which someone stands.
+    ends: Vec<usize>,
 }
 
 impl Neighbours {
     /// Nobody yet.
     pub fn none(me: Address) -> Neighbours {
-        Neighbours { me, depth: 0, relays: Vec::new() }
+        Neighbours { me, depth: 0, relays: Vec::new(), ends: Vec::new() }
     }
 
     /// The relays with these keys and addresses, seen from `me` with a neighbourhood that begins at `depth`.
@@ -35,7 +37,53 @@ impl Neighbours {
             .map(|(key, address)| Neighbour { key, address, proximity: me.proximity(&address) })
             .collect();
         relays.sort_by_key(|relay| (relay.proximity, relay.address));
-        Neighbours { me, depth, relays }
+        let mut neighbours = Neighbours { me, depth, relays, ends: Vec::new() };
+        neighbours.count_bins();
+        neighbours
+    }
+
+    /// A relay is connected from now on; it takes the place of one at the same address.
+    pub fn add(&mut self, key: LinkKey, address: Address) {
+        let relay = Neighbour { key, address, proximity: self.me.proximity(&address) };
+        match self.position(&address) {
+            Ok(at) => self.relays[at] = relay,
+            Err(at) => {
+                self.relays.insert(at, relay);
+                self.count_bins();
+            }
+        }
+    }
+
+    /// The relay at this address is not connected any more.
+    pub fn remove(&mut self, address: &Address) {
+        if let Ok(at) = self.position(address) {
+            self.relays.remove(at);
+            self.count_bins();
+        }
+    }
+
+    /// Our neighbourhood begins at `depth` from now on.
+    pub fn set_depth(&mut self, depth: Proximity) {
+        self.depth = depth;
+    }
+
+    fn position(&self, address: &Address) -> Result<usize, usize> {
+        let proximity = self.me.proximity(address);
+        self.relays.binary_search_by(|relay| (relay.proximity, &relay.address).cmp(&(proximity, address)))
+    }
+
+    fn count_bins(&mut self) {
+        self.ends.clear();
+        for (at, relay) in self.relays.iter().enumerate() {
+            self.ends.resize(usize::from(relay.proximity), at);
+            self.ends.push(at + 1);
+        }
+    }
+
+    /// How many relays share less than `proximity` bits with us.
+    fn before(&self, proximity: Proximity) -> usize {
+        let Some(last) = usize::from(proximity).checked_sub(1) else { return 0 };
+        self.ends.get(last).copied().unwrap_or(self.relays.len())
     }
 
     /// Our own position.
@@ -55,14 +103,12 @@ impl Neighbours {
 
     /// The relays that share exactly `proximity` bits with us.
     pub fn bin(&self, proximity: Proximity) -> &[Neighbour] {
-        let start = self.relays.partition_point(|relay| relay.proximity < proximity);
-        let end = self.relays.partition_point(|relay| relay.proximity <= proximity);
-        &self.relays[start..end]
+        &self.relays[self.before(proximity)..self.before(proximity + 1)]
     }
 
     /// The relays that share at least `proximity` bits with us.
     pub fn within(&self, proximity: Proximity) -> &[Neighbour] {
-        &self.relays[self.relays.partition_point(|relay| relay.proximity < proximity)..]
+        &self.relays[self.before(proximity)..]
     }
 
     /// The relays closer to the prefix than we are. They all stand in one bin, or deeper ones.
@@ -86,6 +132,20 @@ mod tests {
         let mut bytes = [0; 32];
         bytes[0] = first;
         Address(bytes)
+    }
+
+    #[test]
+    fn relays_that_came_one_by_one_stand_as_if_they_had_come_together() {
+        let relays = [0x80, 0xC0, 0x40, 0x20, 0x01].map(|first| (LinkKey([first; 32]), address(first)));
+        let mut grown = Neighbours::none(address(0));
+        for (key, address) in relays.iter().chain(&relays[1..3]) {
+            grown.add(*key, *address);
+        }
+        grown.add(LinkKey([9; 32]), address(0x90));
+        grown.remove(&address(0x90));
+        grown.remove(&address(0x91));
+        grown.set_depth(2);
+        assert_eq!(grown, Neighbours::new(address(0), 2, relays));
     }
 
     #[test]

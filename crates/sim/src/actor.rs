@@ -4,10 +4,12 @@
 //! stands between the world and the core, and is written here in the simulator.
 
 use mainframe_base::Time;
+use mainframe_core::packet::Packets;
 use mainframe_core::store::Tx;
 use mainframe_core::switchboard::{Relay, RelayEffect, RelayInput};
 
 use crate::node::Machine;
+use crate::settled::SettledRelay;
 
 /// Stands between the world and a relay: may keep inputs from it, give it others, and take away or add effects.
 pub trait Guise {
@@ -27,8 +29,13 @@ pub trait Guise {
 
 /// A relay, perhaps in a guise.
 pub struct Actor {
-    relay: Relay,
+    body: Body,
     guise: Option<Box<dyn Guise>>,
+}
+
+enum Body {
+    Whole(Box<Relay>),
+    Settled(SettledRelay),
 }
 
 impl std::fmt::Debug for Actor {
@@ -40,11 +47,20 @@ impl std::fmt::Debug for Actor {
 impl Actor {
     /// A relay that behaves as the core makes it.
     pub fn new(relay: Relay) -> Actor {
-        Actor { relay, guise: None }
+        Actor { body: Body::Whole(Box::new(relay)), guise: None }
+    }
+
+    /// A relay of which there is only the packet room, over a settled table.
+    pub fn settled(relay: SettledRelay) -> Actor {
+        Actor { body: Body::Settled(relay), guise: None }
     }
 
     /// Behaves like this from now on.
+    ///
+    /// # Panics
+    /// Over a settled table: a guise is worn by whole relays.
     pub fn wear(&mut self, guise: Box<dyn Guise>) {
+        assert!(self.whole().is_some(), "a guise is worn by a whole relay");
         self.guise = Some(guise);
     }
 
@@ -54,22 +70,55 @@ impl Actor {
     }
 
     /// The relay itself, to be looked at.
+    ///
+    /// # Panics
+    /// Over a settled table there is none.
     pub fn relay(&self) -> &Relay {
-        &self.relay
+        self.whole().expect("tables were grown, so relays are whole")
+    }
+
+    /// The relay itself, if it is whole.
+    pub fn whole(&self) -> Option<&Relay> {
+        match &self.body {
+            Body::Whole(relay) => Some(relay),
+            Body::Settled(_) => None,
+        }
+    }
+
+    /// The packet room, if anything was needed of it yet.
+    pub fn packets(&self) -> Option<&Packets> {
+        match &self.body {
+            Body::Whole(relay) => Some(relay.packets()),
+            Body::Settled(relay) => relay.packets(),
+        }
+    }
+
+    /// The relay, to go on elsewhere.
+    ///
+    /// # Panics
+    /// In a guise, which has no copy, and over a settled table.
+    pub(crate) fn copied(&self) -> Relay {
+        assert!(self.guise.is_none(), "an actor in a guise is not copied");
+        self.relay().clone()
     }
 }
 
 impl Machine for Actor {
     fn handle(&mut self, now: Time, input: RelayInput, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>) {
-        match &mut self.guise {
-            Some(guise) => guise.handle(now, input, &mut self.relay, tx, out),
-            None => self.relay.handle(now, input, tx, out),
+        match (&mut self.guise, &mut self.body) {
+            (Some(guise), Body::Whole(relay)) => guise.handle(now, input, relay, tx, out),
+            (None, Body::Whole(relay)) => relay.handle(now, input, tx, out),
+            (_, Body::Settled(relay)) => relay.handle(now, input, out),
         }
     }
 
     fn next_wake(&self) -> Option<Time> {
-        let Some(guise) = &self.guise else { return self.relay.next_wake() };
-        let relay = self.relay.next_wake().map(|shown| guise.true_time(shown));
+        let relay = match &self.body {
+            Body::Whole(relay) => relay.next_wake(),
+            Body::Settled(relay) => relay.next_wake(),
+        };
+        let Some(guise) = &self.guise else { return relay };
+        let relay = relay.map(|shown| guise.true_time(shown));
         [relay, guise.next_wake()].into_iter().flatten().min()
     }
 }

@@ -1,6 +1,5 @@
 //! What must hold in every run. A check that fails is a bug of the core or of the simulator, never of a peer.
 
-use crate::actor::Actor;
 use crate::population::Population;
 use crate::world::Accusation;
 
@@ -12,14 +11,11 @@ pub fn check(population: &Population) {
     let world = population.world();
     let pool_bytes_max = population.relay_config().packet.pool_bytes_max;
     for id in population.online() {
-        let Some(relay) = world.machine(id).map(Actor::relay) else { continue };
-        let ghost = relay
-            .neighbours()
-            .all()
-            .iter()
-            .find(|relay| world.find(&relay.key).is_none_or(|peer| !world.has_link(id, peer)));
+        let Some(actor) = world.machine(id) else { continue };
+        let neighbours = actor.whole().map_or(&[][..], |relay| relay.neighbours().all());
+        let ghost = neighbours.iter().find(|relay| world.find(&relay.key).is_none_or(|peer| !world.has_link(id, peer)));
         assert!(ghost.is_none(), "{id:?} counts {ghost:?} as a neighbour without a connection");
-        let (now, most) = relay.packets().pending_bytes();
+        let (now, most) = actor.packets().map_or((0, 0), |packets| packets.pending_bytes());
         assert!(now <= most && most <= pool_bytes_max, "{id:?} has {most} bytes under way");
         assert!(world.links_of(id) <= world.net().config().connections_max, "{id:?} has too many connections");
     }

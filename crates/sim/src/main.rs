@@ -1,6 +1,7 @@
 //! `sim`: plays scenarios and prints what came out.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
@@ -12,7 +13,8 @@ use mainframe_sim::masks::LiarArguments;
 use mainframe_sim::moment::Moment;
 use mainframe_sim::node::NodeId;
 use mainframe_sim::progress::Progress;
-use mainframe_sim::scenario::{Options, Report, Scenario, run};
+use mainframe_sim::scenario::{DEFECTS_PER_MILLION, Options, Report, Scenario, Tables, run};
+use mainframe_sim::suite::{Suite, read};
 use mainframe_sim::watch::Watch;
 
 /// A whole Mainframe network in one thread, from one seed.
@@ -31,6 +33,40 @@ enum Order {
     Run(Box<RunArguments>),
     /// Play one scenario with our protocol and with others; exit code 1 if another is not what it is called
     Compare(CompareArguments),
+    /// Play many runs, one a line of a file; reports go to a directory, and those that are there are not played again
+    Suite(SuiteArguments),
+}
+
+#[derive(clap::Args)]
+struct SuiteArguments {
+    /// One run a line, in the words of `sim run`: dark-routing --nodes 1000 --luminosity 4 --seed 7
+    file: PathBuf,
+    /// Where the reports go
+    #[arg(long)]
+    out: PathBuf,
+    /// Runs at a time; each needs memory for a network of its own, and one more is kept for those to come
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+    /// Say nothing on standard error
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// A line of a suite.
+#[derive(Parser)]
+#[command(no_binary_name = true)]
+struct Line {
+    #[command(flatten)]
+    run: RunArguments,
+}
+
+/// Where tables come from, on the command line.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum TablesArgument {
+    /// Every node joins
+    Grown,
+    /// Made by the overlay's rules, for networks too large to be grown; churn needs grown ones
+    Settled,
 }
 
 #[derive(clap::Args)]
@@ -75,6 +111,12 @@ struct RunArguments {
     /// Packets a second that observers are to tell apart: eavesdrop only
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     packet_rate: u64,
+    /// Where the relays' tables come from
+    #[arg(long, value_enum, default_value = "grown")]
+    tables: TablesArgument,
+    /// Connections within neighbourhoods that are missing in settled tables, among a million
+    #[arg(long, default_value_t = DEFECTS_PER_MILLION, value_parser = clap::value_parser!(u32).range(0..=500_000))]
+    defects: u32,
     /// Delay one frame by a millisecond at this virtual second: another trace hash shows that it is heard
     #[arg(long, value_name = "SECOND")]
     nudge: Option<u64>,
@@ -125,6 +167,7 @@ fn main() -> ExitCode {
         Order::List => list().map(|()| true),
         Order::Run(arguments) => play(&arguments).map(|()| true),
         Order::Compare(arguments) => play_beside_others(&arguments),
+        Order::Suite(arguments) => play_suite(&arguments).map(|()| true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -175,6 +218,14 @@ fn compare_options(arguments: &CompareArguments) -> anyhow::Result<CompareOption
     Ok(CompareOptions { nodes, seed, packets, luminosity, droppers })
 }
 
+fn play_suite(arguments: &SuiteArguments) -> anyhow::Result<()> {
+    let name = arguments.file.display();
+    let text = std::fs::read_to_string(&arguments.file).with_context(|| format!("cannot read {name}"))?;
+    let entries = read(&text, |words| options(&Line::try_parse_from(words)?.run)).with_context(|| name.to_string())?;
+    let suite = Suite { out: arguments.out.clone(), jobs: usize::from(arguments.jobs), talks: !arguments.quiet };
+    suite.play(&entries)
+}
+
 fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
     let Some(scenario) = Scenario::find(&arguments.scenario) else {
         let names = Scenario::ALL.map(Scenario::name).join(", ");
@@ -194,10 +245,23 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
     if arguments.minutes == 0 {
         bail!("--minutes is 0; in no time nothing is held");
     }
+    let tables = match arguments.tables {
+        TablesArgument::Grown => Tables::Grown,
+        TablesArgument::Settled => Tables::Settled,
+    };
+    if !scenario.bears(tables) {
+        bail!("{} needs `--tables grown`: there is no overlay at work over settled ones", scenario.name());
+    }
+    let liars = arguments.liars.shares(arguments.droppers)?;
+    if tables == Tables::Settled && !liars.is_empty() {
+        bail!("over settled tables there are silent droppers (--droppers) only: other liars need whole relays");
+    }
     Ok(Options {
         packets,
+        tables,
+        defects_per_million: arguments.defects,
         droppers: arguments.droppers,
-        liars: arguments.liars.shares(arguments.droppers)?,
+        liars,
         offline: arguments.offline,
         tries: arguments.tries,
         entries: arguments.entries,

@@ -94,7 +94,7 @@ pub struct Nudge {
 }
 
 /// The network under the nodes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Net {
     config: NetConfig,
     dice: Dice,

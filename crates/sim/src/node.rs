@@ -79,6 +79,28 @@ impl<M> Node<M> {
         }
     }
 
+    /// The same node with another machine.
+    ///
+    /// # Panics
+    /// If people sit here: their keys are not copied.
+    pub(crate) fn copied<N>(&self, copy: impl FnMut(&M) -> N) -> Node<N> {
+        assert!(self.endpoint.is_none(), "a node with people is not copied");
+        Node {
+            key: self.key,
+            locator: self.locator,
+            mask: self.mask,
+            machine: self.machine.as_ref().map(copy),
+            endpoint: None,
+            endpoint_wake_at: None,
+            store: self.store.clone(),
+            life: self.life,
+            wake_at: self.wake_at,
+            power_fails: self.power_fails,
+            links: self.links.clone(),
+            dialling: self.dialling.clone(),
+        }
+    }
+
     pub(crate) fn is_online(&self) -> bool {
         self.machine.is_some()
     }
@@ -101,6 +123,13 @@ impl<M> Node<M> {
             Ok(at) => self.links[at] = link,
             Err(at) => self.links.insert(at, link),
         }
+    }
+
+    /// Links that stood all along: by peer, and past their first frame.
+    pub(crate) fn settle_links(&mut self, mut links: Vec<Link>) {
+        links.sort_unstable_by_key(|link| link.peer);
+        links.shrink_to_fit();
+        self.links = links;
     }
 
     /// Removes the link to a peer, if it is still that connection.

@@ -57,7 +57,7 @@ pub struct Note {
 }
 
 /// Every followed packet.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Packets {
     all: Vec<Packet>,
     names: HashMap<CellName, PacketIndex>,

@@ -1,9 +1,12 @@
 //! Relays of the real core, and how they come and go.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mainframe_base::{Address, Locator, Luminosity, NetworkId, PacketId, Prefix, Role, Secret};
 use mainframe_core::crypto::{NodeKeys, Verifier};
+use mainframe_core::neighbours::Neighbours;
 use mainframe_core::overlay::Myself;
 use mainframe_core::switchboard::{CommandId, Dispatch, Relay, RelayCommand, RelayConfig, RelayInput, RelayReply};
 
@@ -13,6 +16,7 @@ use crate::masks::{Making, Mask, Plot};
 use crate::net::{NetConfig, Nudge};
 use crate::node::NodeId;
 use crate::packets::PacketIndex;
+use crate::settled::{Selection, SettledRelay, settle};
 use crate::traffic::random_cell;
 use crate::truth::Truth;
 use crate::world::{Stop, World};
@@ -37,6 +41,7 @@ pub struct PopulationConfig {
     pub nudge: Option<Nudge>,
 }
 
+#[derive(Clone)]
 struct Member {
     address: Address,
     chain_secret: Secret<32>,
@@ -44,8 +49,8 @@ struct Member {
 }
 
 /// A world full of relays.
-pub struct Population {
-    world: World<Actor>,
+pub struct Population<M = Actor> {
+    world: World<M>,
     relay: RelayConfig,
     verifier: Verifier,
     keys: Dice,
@@ -57,7 +62,25 @@ pub struct Population {
     plot: Option<Plot>,
 }
 
-impl std::fmt::Debug for Population {
+impl<M> Population<M> {
+    /// The same population, with machines made from these.
+    pub(crate) fn copied<N>(&self, copy: impl FnMut(&M) -> N) -> Population<N> {
+        Population {
+            world: self.world.copied(copy),
+            relay: self.relay.clone(),
+            verifier: self.verifier.clone(),
+            keys: self.keys.clone(),
+            traffic: self.traffic.clone(),
+            members: self.members.clone(),
+            bootstrap: self.bootstrap.clone(),
+            commands: self.commands,
+            seed: self.seed,
+            plot: self.plot.clone(),
+        }
+    }
+}
+
+impl<M> std::fmt::Debug for Population<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Population({:?})", self.world)
     }
@@ -137,20 +160,72 @@ impl Population {
 
     /// A new node joins, through some of the nodes that newcomers are told of; the first ones become those.
     pub fn add(&mut self) -> NodeId {
-        let mut known = self.bootstrap.clone();
-        self.keys.shuffle(&mut known);
-        let through: Vec<NodeId> = known.into_iter().take(BOOTSTRAP_HINTS).collect();
+        let through = self.draw_hints();
         let id = self.add_through(&through);
-        if self.bootstrap.len() < BOOTSTRAP_NODES {
-            self.bootstrap.push(id);
-        }
+        self.note_bootstrap(id);
         id
     }
 
     /// A new node joins through these.
     pub fn add_through(&mut self, through: &[NodeId]) -> NodeId {
+        let (id, keys) = self.enrol();
+        self.run_relay(id, keys, through);
+        id
+    }
+
+    /// Nodes with the addresses that grown ones would have, none of them running; and where their relays' own chance
+    /// comes from.
+    pub fn enrol_all(&mut self, nodes: usize) -> Vec<(NodeId, [u8; 32])> {
+        (0..nodes)
+            .map(|_| {
+                self.draw_hints();
+                let (id, _) = self.enrol();
+                self.note_bootstrap(id);
+                (id, self.keys.bytes())
+            })
+            .collect()
+    }
+
+    /// Runs these nodes over tables as the overlay would have left them.
+    pub fn settle(&mut self, nodes: &[(NodeId, [u8; 32])], defects_per_million: u32, seed: u64) {
+        let selection = Selection::of(&self.relay.overlay, defects_per_million);
+        let everyone: Vec<_> = self.world.ids().map(|id| (self.world.key(id), *self.address(id))).collect();
+        let members: Vec<u32> = nodes.iter().map(|(id, _)| id.0).collect();
+        let tables = Arc::new(settle(selection, &everyone, &members, &mut Dice::new(seed, "tables")));
+        let config = Arc::new(self.relay.packet.clone());
+        self.world.settle_links(&members, &tables);
+        for (id, rng_seed) in nodes {
+            let relay = SettledRelay::new(id.0, tables.clone(), config.clone(), *rng_seed);
+            self.world.start(*id, |_, _| Actor::settled(relay));
+        }
+    }
+
+    fn draw_hints(&mut self) -> Vec<NodeId> {
+        let mut known = self.bootstrap.clone();
+        self.keys.shuffle(&mut known);
+        known.truncate(BOOTSTRAP_HINTS);
+        known
+    }
+
+    fn note_bootstrap(&mut self, id: NodeId) {
+        if self.bootstrap.len() < BOOTSTRAP_NODES {
+            self.bootstrap.push(id);
+        }
+    }
+
+    /// A place for a new node.
+    fn enrol(&mut self) -> (NodeId, NodeKeys) {
         let keys = self.draw_keys();
-        self.add_with(keys, through)
+        (self.enrol_with(&keys), keys)
+    }
+
+    fn enrol_with(&mut self, keys: &NodeKeys) -> NodeId {
+        self.members.push(Member {
+            address: overlay_of(keys),
+            chain_secret: keys.chain_secret(),
+            link_secret: keys.link_secret(),
+        });
+        self.world.add(keys.link_key())
     }
 
     /// A new node joins, as [`Population::add`], with keys that were drawn until they gave a place in the region.
@@ -159,26 +234,15 @@ impl Population {
         while !region.matches(&overlay_of(&keys)) {
             keys = self.draw_keys();
         }
-        let mut known = self.bootstrap.clone();
-        self.keys.shuffle(&mut known);
-        known.truncate(BOOTSTRAP_HINTS);
-        self.add_with(keys, &known)
+        let through = self.draw_hints();
+        let id = self.enrol_with(&keys);
+        self.run_relay(id, keys, &through);
+        id
     }
 
     /// Where a node might stand: at the place of keys drawn for nobody.
     pub fn draw_address(&mut self) -> Address {
         overlay_of(&self.draw_keys())
-    }
-
-    fn add_with(&mut self, keys: NodeKeys, through: &[NodeId]) -> NodeId {
-        let id = self.world.add(keys.link_key());
-        self.members.push(Member {
-            address: overlay_of(&keys),
-            chain_secret: keys.chain_secret(),
-            link_secret: keys.link_secret(),
-        });
-        self.run_relay(id, keys, through);
-        id
     }
 
     /// A node that was stopped starts again, with what its store kept and the bootstrap nodes it was told of.
@@ -206,7 +270,16 @@ impl Population {
 
     /// How complete the neighbourhoods are, 0..=1.
     pub fn completeness(&self) -> f64 {
-        self.truth().completeness(|id| self.world.machine(id).map(|actor| actor.relay().neighbours()))
+        self.truth().completeness(|id| {
+            let actor = self.world.machine(id)?;
+            Some(actor.whole().map_or_else(|| self.settled_neighbours(id), |relay| Cow::Borrowed(relay.neighbours())))
+        })
+    }
+
+    /// Whom a relay without an overlay of its own is connected to.
+    fn settled_neighbours(&self, id: NodeId) -> Cow<'_, Neighbours> {
+        let peers = self.world.peers_of(id).map(|peer| (self.world.key(peer), *self.address(peer)));
+        Cow::Owned(Neighbours::new(*self.address(id), 0, peers))
     }
 
     /// Sends a followed packet now.
@@ -304,8 +377,10 @@ fn overlay_of(keys: &NodeKeys) -> Address {
 pub struct Growth {
     /// How many nodes.
     pub nodes: usize,
-    /// Time between two of them, in microseconds.
+    /// Time between two of them, in microseconds, at the least pace …
     pub interval_us: u64,
+    /// … which grows with the network: for each of so many nodes there is one that comes in a second.
+    pub nodes_per_newcomer: usize,
     /// The completeness to wait for.
     pub completeness: f64,
     /// How long to wait for it after the last node, in seconds.
@@ -315,17 +390,28 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// Three nodes a second, which is far more than any network of this size will meet (guess), and then until 99 %
-    /// of all neighbourhoods are complete.
+    /// Three nodes a second, and one for every 300 of a larger network: it doubles in three and a half minutes, which
+    /// is far more than any network will meet (guess). Then until 99 % of all neighbourhoods are complete.
     pub fn of(nodes: usize) -> Growth {
-        Growth { nodes, interval_us: 300_000, completeness: 0.99, patience_s: 1_200, rest_s: 60 }
+        Growth {
+            nodes,
+            interval_us: 300_000,
+            nodes_per_newcomer: 300,
+            completeness: 0.99,
+            patience_s: 1_200,
+            rest_s: 60,
+        }
+    }
+
+    fn pause_us(&self, nodes: usize) -> u64 {
+        self.interval_us.min(1_000_000 * self.nodes_per_newcomer as u64 / nodes.max(1) as u64)
     }
 
     /// Grows the network; `on_step` hears of every second that passed. Returns the completeness that was reached.
     pub fn run(&self, population: &mut Population, mut on_step: impl FnMut(&Population)) -> f64 {
         for index in 0..self.nodes {
             population.add();
-            let next = population.world.now() + self.interval_us;
+            let next = population.world.now() + self.pause_us(index);
             population.world.run_until(next);
             if (index + 1) % 10 == 0 {
                 on_step(population);

@@ -8,6 +8,8 @@ use crate::population::Population;
 #[derive(Debug)]
 pub struct Progress {
     is_wanted: bool,
+    /// Which of several runs it is about.
+    of: String,
     started: Instant,
     told: Instant,
 }
@@ -19,7 +21,12 @@ impl Progress {
     /// Starts the watch.
     pub fn new(is_wanted: bool) -> Progress {
         let now = Instant::now();
-        Progress { is_wanted, started: now, told: now }
+        Progress { is_wanted, of: String::new(), started: now, told: now }
+    }
+
+    /// Names the run in every line, because there are several.
+    pub fn of(self, run: &str) -> Progress {
+        Progress { of: format!("  {run}"), ..self }
     }
 
     /// Says where the run is, if nothing was said for a while.
@@ -35,11 +42,12 @@ impl Progress {
         if self.is_wanted {
             let world = population.world();
             eprintln!(
-                "{:5.0} s  virtual {:>10}  {:>5} nodes  {:>9} events  {doing}",
+                "{:5.0} s  virtual {:>10}  {:>5} nodes  {:>9} events  {doing}{}",
                 self.wall_s(),
                 world.now().to_string(),
                 world.ids().filter(|id| world.is_online(*id)).count(),
                 world.counts().inputs,
+                self.of,
             );
         }
     }

@@ -8,7 +8,7 @@ use crate::moment::Moment;
 /// A queue of future events.
 ///
 /// The heap orders small keys; the events lie still in slots of their own, for with 100,000 nodes millions wait.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Queue<E> {
     keys: BinaryHeap<Reverse<Key>>,
     slots: Vec<Option<E>>,

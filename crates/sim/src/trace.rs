@@ -18,7 +18,7 @@ use crate::moment::Moment;
 const GATHER: usize = 1 << 16;
 
 /// The hash so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Trace {
     hasher: blake3::Hasher,
     gathered: Vec<u8>,

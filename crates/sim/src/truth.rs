@@ -1,5 +1,7 @@
 //! What the tables should hold, seen from above, and how far they do.
 
+use std::borrow::Cow;
+
 use mainframe_base::{Address, Proximity};
 use mainframe_core::neighbours::Neighbours;
 
@@ -63,11 +65,11 @@ impl Truth {
     }
 
     /// The mean over all relays that are online; 1 if there are none.
-    pub fn completeness<'a>(&self, connected: impl Fn(NodeId) -> Option<&'a Neighbours>) -> f64 {
+    pub fn completeness<'a>(&self, connected: impl Fn(NodeId) -> Option<Cow<'a, Neighbours>>) -> f64 {
         let parts = self
             .relays
             .iter()
-            .filter_map(|(address, id)| connected(*id).map(|neighbours| self.completeness_of(address, neighbours)));
+            .filter_map(|(address, id)| connected(*id).map(|neighbours| self.completeness_of(address, &neighbours)));
         let (sum, count) = parts.fold((0.0, 0), |(sum, count), part| (sum + part, count + 1));
         if count == 0 { 1.0 } else { sum / f64::from(count) }
     }

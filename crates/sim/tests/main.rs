@@ -7,6 +7,7 @@ mod eavesdroppers;
 mod liars;
 mod partitions;
 mod routing;
+mod scale;
 
 use mainframe_sim::net::NetConfig;
 use mainframe_sim::population::{Growth, Population, PopulationConfig};

@@ -10,7 +10,10 @@ use super::random_secret;
 use super::record::{LOCATORS_MAX, NodeRecord, is_diallable};
 
 /// A node's two keys: secp256k1 on the chain, ed25519 on links. Neither is a person's.
+///
+/// A clone's secrets are wiped when it is dropped, as these are.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
+#[derive(Clone)]
 pub struct NodeKeys {
     chain: SigningKey,
     link: ed25519_dalek::SigningKey,

@@ -37,6 +37,11 @@ impl Overlay {
         }
         let depth = self.neighbours.depth();
         let belief = self.belief_about(&self.me.address(), depth);
+        // Most changes are of far bins, which no belief is about.
+        if !is_round && self.told == Some(belief) {
+            return;
+        }
+        self.told = Some(belief);
         for relay in self.neighbours.all() {
             let Some(peer) = self.peers.get_mut(&relay.key) else { continue };
             let concerned = peer.told.map_or(depth, |told| depth.min(Proximity::from(told.depth)));

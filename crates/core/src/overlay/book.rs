@@ -62,8 +62,49 @@ impl Known {
     }
 }
 
+/// How full each bin is, kept as relays come, go and change: it is asked for after nearly every event.
+#[derive(Clone, Debug, Default)]
+struct Fills {
+    /// How full; bins that nobody ever stood in may be missing.
+    fills: Vec<Fill>,
+    /// Relays of each bin, hopeful or not.
+    sizes: Vec<usize>,
+}
+
+impl Fills {
+    fn add(&mut self, known: &Known) {
+        let bin = usize::from(known.proximity);
+        if self.fills.len() <= bin {
+            self.fills.resize(bin + 1, Fill::default());
+            self.sizes.resize(bin + 1, 0);
+        }
+        self.sizes[bin] += 1;
+        self.fills[bin].known += usize::from(known.is_hopeful());
+        self.fills[bin].connected += usize::from(known.connected);
+    }
+
+    fn remove(&mut self, known: &Known) {
+        let bin = usize::from(known.proximity);
+        self.sizes[bin] -= 1;
+        self.fills[bin].known -= usize::from(known.is_hopeful());
+        self.fills[bin].connected -= usize::from(known.connected);
+    }
+
+    /// Changes a relay that is counted.
+    fn around<R>(&mut self, known: &mut Known, change: impl FnOnce(&mut Known) -> R) -> R {
+        self.remove(known);
+        let result = change(known);
+        self.add(known);
+        result
+    }
+
+    fn size(&self, bin: Proximity) -> usize {
+        self.sizes.get(usize::from(bin)).copied().unwrap_or(0)
+    }
+}
+
 /// All relays we know of, in the order of their addresses: every bin and every suffix of a bin is one range.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Book {
     me: Address,
     suffix_bits: u16,
@@ -72,6 +113,7 @@ pub(super) struct Book {
     known: BTreeMap<Address, Known>,
     /// Records that had to make room and stand in the peer cache still.
     evicted: Vec<Address>,
+    fills: Fills,
 }
 
 impl Book {
@@ -83,6 +125,7 @@ impl Book {
             total_max: config.known_max,
             known: BTreeMap::new(),
             evicted: Vec::new(),
+            fills: Fills::default(),
         }
     }
 
@@ -114,18 +157,9 @@ impl Book {
         self.known.range(span(&address, slot_length(proximity, self.suffix_bits)))
     }
 
-    /// How full each bin is, from the shallowest to the deepest that has anyone.
-    pub(super) fn fills(&self) -> Vec<Fill> {
-        let mut fills = Vec::new();
-        for known in self.known.values().filter(|known| known.is_hopeful()) {
-            let bin = usize::from(known.proximity);
-            if fills.len() <= bin {
-                fills.resize(bin + 1, Fill::default());
-            }
-            fills[bin].known += 1;
-            fills[bin].connected += usize::from(known.connected);
-        }
-        fills
+    /// How full each bin is, from the shallowest to the deepest that ever had anyone.
+    pub(super) fn fills(&self) -> &[Fill] {
+        &self.fills.fills
     }
 
     /// Takes in a record whose signature was verified, told by `informant` or read from the peer cache. Says whether
@@ -135,7 +169,7 @@ impl Book {
             return false;
         }
         if let Some(known) = self.known.get_mut(&record.overlay) {
-            return known.hear_again(now, record, informant);
+            return self.fills.around(known, |known| known.hear_again(now, record, informant));
         }
         if !self.make_room(&record.overlay) {
             return false;
@@ -155,22 +189,14 @@ impl Book {
 
     /// Takes in the record of a relay that said a valid `Hello`. Says whether the peer cache should keep it anew.
     pub(super) fn prove(&mut self, now: Time, record: &Arc<NodeRecord>) -> bool {
-        let known = match self.known.get_mut(&record.overlay) {
-            Some(known) => known,
-            None => {
-                // It is connected: if there is no room it stays as long as the connection does.
-                self.make_room(&record.overlay);
-                self.insert(now, record.clone(), None)
-            }
-        };
+        if !self.known.contains_key(&record.overlay) {
+            // It is connected: if there is no room it stays as long as the connection does.
+            self.make_room(&record.overlay);
+            self.insert(now, record.clone(), None);
+        }
+        let Some(known) = self.known.get_mut(&record.overlay) else { return false };
         let news = !known.remembered || known.record.sequence != record.sequence;
-        known.record = record.clone();
-        known.proven = true;
-        known.informant = None;
-        known.remembered = true;
-        known.failures = 0;
-        known.declined = false;
-        known.heard_at = now;
+        self.fills.around(known, |known| known.prove(now, record.clone()));
         news
     }
 
@@ -182,7 +208,7 @@ impl Book {
     /// It has a place in the bins.
     pub(super) fn set_connected(&mut self, address: &Address) {
         if let Some(known) = self.known.get_mut(address) {
-            known.connected = true;
+            self.fills.around(known, |known| known.connected = true);
         }
     }
 
@@ -190,17 +216,17 @@ impl Book {
     /// going under many names.
     pub(super) fn part(&mut self, now: Time, address: &Address) -> Option<Known> {
         let known = self.known.get_mut(address)?;
-        known.connected = false;
         known.heard_at = now;
+        self.fills.around(known, |known| known.connected = false);
         let bin = known.proximity;
-        let full = self.known.len() > self.total_max || self.bin(bin).count() > self.per_bin;
-        if full { self.known.remove(address) } else { None }
+        let full = self.known.len() > self.total_max || self.fills.size(bin) > self.per_bin;
+        if full { self.remove(address) } else { None }
     }
 
     /// One of us has no room for the other, or no trust.
     pub(super) fn decline(&mut self, now: Time, address: &Address) {
         if let Some(known) = self.known.get_mut(address) {
-            known.declined = true;
+            self.fills.around(known, |known| known.declined = true);
             known.retry_at = now + DECLINED_MS;
         }
     }
@@ -209,7 +235,7 @@ impl Book {
     pub(super) fn pardon(&mut self, now: Time, depth: Proximity) {
         for known in self.known.range_mut(span(&self.me, depth)).map(|(_, known)| known).filter(|known| known.declined)
         {
-            known.declined = false;
+            self.fills.around(known, |known| known.declined = false);
             known.retry_at = now;
         }
     }
@@ -217,7 +243,7 @@ impl Book {
     /// A connection that had lasted is gone. It is tried again soon, but nobody counts on it until it answers.
     pub(super) fn lose(&mut self, now: Time, address: &Address, random: u64) {
         if let Some(known) = self.known.get_mut(address) {
-            known.failures = known.failures.max(1);
+            self.fills.around(known, |known| known.failures = known.failures.max(1));
             known.retry_at = now + jittered(LOST_MS, random);
         }
     }
@@ -227,14 +253,16 @@ impl Book {
         let known = self.known.get_mut(address).filter(|known| !known.connected)?;
         let limit = if known.proven { PROVEN_FAILURES_MAX } else { HEARSAY_FAILURES_MAX };
         let wait_ms = (RETRY_MS << known.failures).min(RETRY_MS_MAX);
-        known.failures = (known.failures + 1).min(limit);
+        self.fills.around(known, |known| known.failures = (known.failures + 1).min(limit));
         known.retry_at = now + jittered(wait_ms, random);
-        if known.failures < limit || !may_forget { None } else { self.known.remove(address) }
+        if known.failures < limit || !may_forget { None } else { self.remove(address) }
     }
 
     /// Strikes a record out.
     pub(super) fn remove(&mut self, address: &Address) -> Option<Known> {
-        self.known.remove(address)
+        let known = self.known.remove(address)?;
+        self.fills.remove(&known);
+        Some(known)
     }
 
     fn insert(&mut self, now: Time, record: Arc<NodeRecord>, informant: Option<LinkKey>) -> &mut Known {
@@ -250,13 +278,14 @@ impl Book {
             retry_at: now,
             record,
         };
+        self.fills.add(&known);
         self.known.entry(known.record.overlay).insert_entry(known).into_mut()
     }
 
     /// Makes room for hearsay about `address`, or says that there is none.
     fn make_room(&mut self, address: &Address) -> bool {
         let proximity = self.me.proximity(address);
-        if self.bin(proximity).count() >= self.per_bin && !self.evict_from_bin(proximity, address) {
+        if self.fills.size(proximity) >= self.per_bin && !self.evict_from_bin(proximity, address) {
             return false;
         }
         if self.known.len() < self.total_max {
@@ -268,7 +297,7 @@ impl Book {
     }
 
     fn evict(&mut self, address: &Address) -> bool {
-        let Some(known) = self.known.remove(address) else { return false };
+        let Some(known) = self.remove(address) else { return false };
         if known.remembered {
             self.evicted.push(*address);
         }
@@ -295,6 +324,17 @@ impl Book {
 }
 
 impl Known {
+    /// A valid `Hello` presented this record.
+    fn prove(&mut self, now: Time, record: Arc<NodeRecord>) {
+        self.record = record;
+        self.proven = true;
+        self.informant = None;
+        self.remembered = true;
+        self.failures = 0;
+        self.declined = false;
+        self.heard_at = now;
+    }
+
     fn hear_again(&mut self, now: Time, record: Arc<NodeRecord>, informant: Option<LinkKey>) -> bool {
         let same_key = self.record.link_key == record.link_key;
         if same_key && record.sequence > self.record.sequence {
@@ -493,6 +533,28 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn bins_are_as_full_as_counting_says(steps in prop::collection::vec((0_u8..8, 0_u8..40), 0..300)) {
+            let mut book = book();
+            for (step, first) in steps {
+                let record = record(first * 6 + 1, 0, 1, u64::from(step));
+                match step {
+                    0 | 1 => drop(book.hear(NOW, record, None)),
+                    2 => drop(book.prove(NOW, &record)),
+                    3 => book.set_connected(&record.overlay),
+                    4 => drop(book.part(NOW, &record.overlay)),
+                    5 => book.decline(NOW, &record.overlay),
+                    6 => drop(book.fail(NOW, &record.overlay, 0, true)),
+                    _ => book.pardon(NOW, 2),
+                }
+                for (bin, fill) in (0..).zip(book.fills()) {
+                    prop_assert_eq!(fill.known, book.bin(bin).filter(|(_, known)| known.is_hopeful()).count());
+                    prop_assert_eq!(fill.connected, book.bin(bin).filter(|(_, known)| known.connected).count());
+                    prop_assert_eq!(book.fills.size(bin), book.bin(bin).count());
+                }
+            }
+        }
+
         #[test]
         fn a_slots_address_lies_in_the_slot(me: [u8; 32], bin in 0_u16..256, suffix in 0_u8..8) {
             let me = Address(me);

@@ -47,7 +47,7 @@ pub(super) struct Called {
 }
 
 /// Dials in the air.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(super) struct Dials(BTreeMap<Target, Dial>);
 
 impl Dials {
@@ -87,7 +87,7 @@ impl Dials {
 }
 
 /// Locators without a record: bootstrap nodes and hints of invitations.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Places {
     locators: Vec<Locator>,
     next: usize,

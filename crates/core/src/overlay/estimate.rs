@@ -28,6 +28,7 @@ const LOOKUP_MS: u64 = 30_000;
 /// Look-ups of one estimate.
 const LOOKUPS_MAX: u8 = 64;
 
+#[derive(Clone)]
 struct Seen {
     record: Arc<NodeRecord>,
     /// It was asked, or was dialled in vain.
@@ -36,6 +37,7 @@ struct Seen {
     answered: bool,
 }
 
+#[derive(Clone)]
 struct Lookup {
     target: Address,
     seen: BTreeMap<[u8; 32], Seen>,
@@ -44,7 +46,7 @@ struct Lookup {
 }
 
 /// The running estimate, if any, and the latest one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Estimator {
     latest: Option<Estimate>,
     tickets: Vec<u64>,

@@ -51,7 +51,7 @@ impl Overlay {
         peer.expected = called.address;
         peer.visit = called.visit;
         self.peers.insert(key, peer);
-        self.timers.patience_by(now + HELLO_AGAIN_MS);
+        self.try_until(key, now + HELLO_AGAIN_MS);
         self.send_hello(now, key, out);
     }
 
@@ -150,7 +150,7 @@ impl Overlay {
         if is_relay && !visit {
             self.enter_table(now, key, out);
         }
-        self.timers.patience_by(now + HELLO_AGAIN_MS);
+        self.try_until(key, now + HELLO_AGAIN_MS);
         self.continue_lookups(now, out);
         self.timers.tend_soon(now);
     }
@@ -160,7 +160,13 @@ impl Overlay {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.visit = false;
         let Some(address) = peer.address() else { return };
+        let remote = peer.remote.ip;
         self.relays.insert(address, key);
+        self.neighbours.add(key, address);
+        self.count_subnet(&address, remote);
+        if self.neighbours.me().proximity(&address) >= self.neighbours.depth() {
+            self.told = None;
+        }
         self.table_changed = true;
         self.book.set_connected(&address);
         self.places.calm();
@@ -230,6 +236,8 @@ impl Overlay {
         }
         if stood {
             self.relays.remove(&address);
+            self.neighbours.remove(&address);
+            self.discount_subnet(&address, peer.remote.ip);
             self.table_changed = true;
             self.survey_wanted |= self.neighbours.me().proximity(&address) >= self.goal;
             self.reckon(now, out);

@@ -8,6 +8,7 @@ use super::Myself;
 use crate::crypto::{Binding, LOCATORS_MAX, NodeKeys, NodeRecord, RecordBody, Verifier};
 use crate::wire::{Frame, Hello};
 
+#[derive(Clone)]
 pub(super) struct Identity {
     keys: NodeKeys,
     seed: [u8; 32],

@@ -34,7 +34,7 @@ mod tending;
 mod tests;
 mod timers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainframe_base::{Address, Fault, LinkKey, Locator, NetworkId, Proximity, Role, Time};
@@ -46,12 +46,13 @@ pub use ports::{Estimate, Goodbye, OverlayFact, OverlayOut, OverlayWish, PeerSum
 
 use crate::crypto::{NodeKeys, NodeRecord, Verifier};
 use crate::neighbours::Neighbours;
-use crate::wire::Frame;
+use crate::wire::{Frame, Neighbourhood};
 use book::Book;
 use dialling::{Dials, Places};
 use estimate::Estimator;
 use identity::Identity;
 use peer::Peer;
+use pruning::Subnet;
 use tending::Slot;
 use timers::Timers;
 
@@ -79,25 +80,34 @@ pub struct Myself {
 
 /// The overlay room: a state machine without clock and sockets.
 #[expect(missing_debug_implementations, reason = "it holds the node's keys")]
+#[derive(Clone)]
 pub struct Overlay {
     config: OverlayConfig,
     me: Identity,
     rng: ChaCha8Rng,
     book: Book,
     peers: BTreeMap<LinkKey, Peer>,
+    /// Those among them with whom patience may end: not greeted yet, owing an answer, or here for a visit.
+    tried: BTreeSet<LinkKey>,
     /// Connected relays that stand in bins.
     relays: BTreeMap<Address, LinkKey>,
     neighbours: Neighbours,
-    /// `relays` changed since `neighbours` was made.
+    /// How many of the relays of each bin have the same owner, roughly.
+    subnets: BTreeMap<(Proximity, Subnet), usize>,
+    /// Someone came or went since `neighbours` was last told of.
     table_changed: bool,
     /// The depth we shall have when everyone known is connected.
     goal: Proximity,
     /// Suffixes of bins in which nobody is connected.
     slots: BTreeMap<(Proximity, u8), Slot>,
     all_slots_asked: bool,
+    /// What everyone whom it concerns was told of our neighbourhood last; none if someone came who was not.
+    told: Option<Neighbourhood>,
     /// Counts the times we asked who is near us.
     survey: u32,
     survey_wanted: bool,
+    /// Someone near us may not have been asked yet.
+    survey_open: bool,
     survey_at: Time,
     dials: Dials,
     places: Places,
@@ -130,6 +140,7 @@ impl Overlay {
         let timers = Timers::new(now, &config, rng.next_u64());
         Overlay {
             neighbours: Neighbours::none(me.address()),
+            subnets: BTreeMap::new(),
             estimator: Estimator::new(),
             places: Places::new(now, bootstrap),
             config,
@@ -137,13 +148,16 @@ impl Overlay {
             rng,
             book,
             peers: BTreeMap::new(),
+            tried: BTreeSet::new(),
             relays: BTreeMap::new(),
             table_changed: false,
             goal: 0,
             slots: BTreeMap::new(),
             all_slots_asked: false,
+            told: None,
             survey: 0,
             survey_wanted: true,
+            survey_open: true,
             survey_at: now,
             dials: Dials::default(),
             shunned: BTreeMap::new(),
@@ -275,12 +289,12 @@ impl Overlay {
         self.relays.is_empty()
     }
 
-    /// Makes `neighbours` anew after someone came or went, or was heard of.
+    /// Finds out where the neighbourhood begins after someone came or went, or was heard of.
     fn reckon(&mut self, now: Time, out: &mut OverlayOut) {
         let fills = self.book.fills();
-        let goal = depth::goal(&fills, self.config.neighbourhood);
+        let goal = depth::goal(fills, self.config.neighbourhood);
         let depth = match self.role() {
-            Role::Relay => depth::depth(&fills, self.config.neighbourhood, self.config.bin_floor),
+            Role::Relay => depth::depth(fills, self.config.neighbourhood, self.config.bin_floor),
             Role::Guest => 0,
         };
         if goal != self.goal {
@@ -289,19 +303,23 @@ impl Overlay {
             }
             self.goal = goal;
             self.survey_wanted = true;
+            self.survey_open = true;
             self.slots.retain(|(bin, _), _| *bin < goal);
         }
         if depth == self.neighbours.depth() && !self.table_changed {
             return;
         }
         self.table_changed = false;
-        let relays = self.relays.iter().map(|(address, key)| (*key, *address));
-        let neighbours = Neighbours::new(self.me.address(), depth, relays);
-        if neighbours != self.neighbours {
-            self.neighbours = neighbours;
-            self.timers.change(now, &mut self.rng);
-            self.timers.prune = now;
-            out.fact(OverlayFact::NeighboursChanged);
-        }
+        self.survey_open = true;
+        self.neighbours.set_depth(depth);
+        self.timers.change(now, &mut self.rng);
+        self.timers.prune = now;
+        out.fact(OverlayFact::NeighboursChanged);
+    }
+
+    /// Patience with this peer ends at that moment at the latest, unless it does what it is expected to do.
+    fn try_until(&mut self, key: LinkKey, at: Time) {
+        self.tried.insert(key);
+        self.timers.patience_by(at);
     }
 }

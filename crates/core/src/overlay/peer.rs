@@ -81,7 +81,7 @@ pub(super) struct Greeted {
 }
 
 /// One connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
     pub(super) key: LinkKey,
     pub(super) outbound: bool,

@@ -22,6 +22,9 @@ const DEPTH_SLACK: Proximity = 3;
 pub(super) struct Subnet([u8; 6], bool);
 
 impl Subnet {
+    /// Before all others in their order.
+    const FIRST: Subnet = Subnet([0; 6], false);
+
     pub(super) fn of(ip: IpAddr) -> Subnet {
         match ip {
             IpAddr::V4(ip) => {
@@ -66,7 +69,7 @@ impl Overlay {
         }
         for bin in 0..self.neighbours.depth() {
             let crowded = self.neighbours.bin(bin).len() > self.config.bin_size_max;
-            if !crowded && self.config.subnet_max == 0 {
+            if !crowded && !self.has_crowded_subnet(bin) {
                 continue;
             }
             let members = self.members(now, bin);
@@ -79,16 +82,32 @@ impl Overlay {
         }
     }
 
-    /// Subnets that have their share of a bin already; empty if there is no limit.
-    pub(super) fn full_subnets(&self, bin: Proximity) -> Vec<Option<Subnet>> {
-        if self.config.subnet_max == 0 {
-            return Vec::new();
+    /// Whether a subnet has its share of a bin already.
+    pub(super) fn is_full(&self, bin: Proximity, subnet: Subnet) -> bool {
+        let standing = self.subnets.get(&(bin, subnet)).copied().unwrap_or(0);
+        self.config.subnet_max > 0 && standing >= self.config.subnet_max
+    }
+
+    fn has_crowded_subnet(&self, bin: Proximity) -> bool {
+        let of_bin = (bin, Subnet::FIRST)..(bin + 1, Subnet::FIRST);
+        self.config.subnet_max > 0 && self.subnets.range(of_bin).any(|(_, count)| *count > self.config.subnet_max)
+    }
+
+    /// A relay of this subnet stands in its bin from now on.
+    pub(super) fn count_subnet(&mut self, address: &Address, remote: IpAddr) {
+        let bin = self.neighbours.me().proximity(address);
+        *self.subnets.entry((bin, Subnet::of(remote))).or_default() += 1;
+    }
+
+    /// A relay of this subnet stood in its bin and is gone.
+    pub(super) fn discount_subnet(&mut self, address: &Address, remote: IpAddr) {
+        let key = (self.neighbours.me().proximity(address), Subnet::of(remote));
+        if let Some(count) = self.subnets.get_mut(&key) {
+            *count -= 1;
+            if *count == 0 {
+                self.subnets.remove(&key);
+            }
         }
-        let peers = self.neighbours.bin(bin).iter().filter_map(|relay| self.peers.get(&relay.key));
-        let mut subnets: Vec<Subnet> = peers.map(|peer| Subnet::of(peer.remote.ip)).collect();
-        subnets.sort_unstable();
-        let full = subnets.chunk_by(|a, b| a == b).filter(|group| group.len() >= self.config.subnet_max);
-        full.map(|group| Some(group[0])).collect()
     }
 
     fn members(&mut self, now: Time, bin: Proximity) -> Vec<Member> {

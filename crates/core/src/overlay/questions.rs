@@ -43,7 +43,7 @@ impl Overlay {
         peer.question = Some(Question { asked, purpose, due: now + ANSWER_MS, repeats: 0 });
         peer.owed = (peer.owed + 1).min(OWED_MAX);
         peer.used_at = now;
-        self.timers.patience_by(now + ANSWER_MS);
+        self.try_until(key, now + ANSWER_MS);
         out.wish(OverlayWish::Send(key, Frame::GetPeers(asked)));
         true
     }

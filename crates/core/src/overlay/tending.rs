@@ -4,12 +4,13 @@
 //! something changed, not at every event.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mainframe_base::{Address, Fault, LinkKey, Proximity, Role, Time};
 
 use super::Overlay;
-use super::book::{slot_address, slot_length, suffix_of};
+use super::book::{Known, slot_address, slot_length, suffix_of};
 use super::peer::{HELLO_AGAIN_MS, HELLO_MS, Peer, Purpose, Question};
 use super::ports::{Goodbye, OverlayFact, OverlayOut};
 use super::pruning::Subnet;
@@ -147,35 +148,33 @@ impl Overlay {
         views
     }
 
-    /// The most promising relay to dial in each suffix.
+    /// The most promising relay to dial in each empty suffix.
     fn find_candidates(&self, now: Time, bin: Proximity, views: &mut [SlotView]) {
-        let full = self.full_subnets(bin);
-        let mut best = vec![None; views.len()];
-        for (address, known) in self.book.bin(bin) {
-            let slot = usize::from(suffix_of(address, bin, self.config.suffix_bits()));
-            let allowed = known.may_be_dialled(now) && !full.contains(&Subnet::of_record(&known.record));
-            if allowed && best[slot].is_none_or(|best| known.promise() < best) {
-                best[slot] = Some(known.promise());
-                views[slot].candidate = Some(*address);
-            }
+        for (suffix, view) in (0_u8..).zip(views).filter(|(_, view)| view.standing == 0) {
+            let dialable = self.book.slot(bin, suffix).filter(|(_, known)| self.is_dialable(now, bin, known));
+            view.candidate = dialable.min_by_key(|(_, known)| known.promise()).map(|(address, _)| *address);
         }
     }
 
     /// Nobody is missing in any suffix that anyone is known of; more of the others will do.
     fn top_up_bin(&mut self, now: Time, bin: Proximity, wanted: usize, out: &mut OverlayOut) {
-        let full = self.full_subnets(bin);
         let mut candidates: Vec<_> = self
             .book
             .bin(bin)
-            .filter(|(_, known)| known.is_hopeful() && known.may_be_dialled(now))
+            .filter(|(_, known)| known.is_hopeful() && self.is_dialable(now, bin, known))
             .filter(|(_, known)| !self.dials.is_dialling(&known.record.link_key))
-            .filter(|(_, known)| !full.contains(&Subnet::of_record(&known.record)))
             .map(|(address, known)| (known.promise(), *address))
             .collect();
         candidates.sort_unstable();
         for (_, address) in candidates.into_iter().take(wanted) {
             self.dial_known(now, &address, false, out);
         }
+    }
+
+    /// Whether a relay of this bin may be dialled now, and its subnet has not its share of the bin yet.
+    fn is_dialable(&self, now: Time, bin: Proximity, known: &Known) -> bool {
+        let full = || Subnet::of_record(&known.record).is_some_and(|subnet| self.is_full(bin, subnet));
+        known.may_be_dialled(now) && !full()
     }
 
     /// Asks about an address of an empty suffix, if it is time to. Says how often that was done by now.
@@ -216,9 +215,13 @@ impl Overlay {
                 self.survey += 1;
                 self.survey_wanted = false;
                 self.survey_at = now + SURVEY_MS;
+                self.survey_open = true;
             } else {
                 self.timers.tend_by(self.survey_at);
             }
+        }
+        if !std::mem::take(&mut self.survey_open) {
+            return;
         }
         let nearest: Vec<LinkKey> = self
             .neighbours
@@ -230,10 +233,14 @@ impl Overlay {
             .map(|(_, relay)| relay.key)
             .collect();
         for key in nearest {
-            let due = self.peers.get(&key).is_some_and(|peer| peer.surveyed < self.survey);
-            if due && self.ask(now, key, self.me.address(), PEERS_MAX as u8, Purpose::Survey, out) {
+            if self.peers.get(&key).is_none_or(|peer| peer.surveyed >= self.survey) {
+                continue;
+            }
+            if self.ask(now, key, self.me.address(), PEERS_MAX as u8, Purpose::Survey, out) {
                 let survey = self.survey;
                 self.peers.entry(key).and_modify(|peer| peer.surveyed = survey);
+            } else {
+                self.survey_open = true;
             }
         }
     }
@@ -320,13 +327,14 @@ impl Overlay {
         self.timers.patience = never();
         self.give_up_overdue_dials(now, out);
         let overdue: Vec<LinkKey> =
-            self.peers.values().filter(|peer| peer.patience_ends() <= now).map(|peer| peer.key).collect();
+            self.tried.iter().filter(|key| patience_with(&self.peers, key) <= now).copied().collect();
         for key in overdue {
             self.wait_for_hello(now, key, out);
             self.repeat_question(now, key, out);
             self.end_visit(now, key, out);
         }
-        let next = self.peers.values().map(Peer::patience_ends).min().unwrap_or(never());
+        self.tried.retain(|key| patience_with(&self.peers, key) < never());
+        let next = self.tried.iter().map(|key| patience_with(&self.peers, key)).min().unwrap_or(never());
         self.timers.patience_by(next.min(self.dials.first_due()));
     }
 
@@ -355,6 +363,11 @@ impl Overlay {
         }
         Address(bytes)
     }
+}
+
+/// When patience with a peer ends; never if it is gone.
+fn patience_with(peers: &BTreeMap<LinkKey, Peer>, key: &LinkKey) -> Time {
+    peers.get(key).map_or(never(), Peer::patience_ends)
 }
 
 /// The first `bits` bits of one address and the rest of another.

@@ -12,7 +12,7 @@ const TEND_MS: u64 = 50;
 const CHANGE_MS: u64 = 1_000;
 const NEVER: Time = Time(u64::MAX);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Timers {
     /// Look for what is missing.
     pub(super) tend: Time,

@@ -9,7 +9,7 @@ use mainframe_base::Time;
 
 use super::handover::HandoverId;
 
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 struct List {
     handovers: VecDeque<HandoverId>,
     /// How many of them still wait for this time.
@@ -17,7 +17,7 @@ struct List {
 }
 
 /// Deadlines, earliest first; those of the same time in the order they were set.
-#[derive(Default, Debug)]
+#[derive(Clone, Default, Debug)]
 pub(super) struct Deadlines {
     lists: BTreeMap<Time, List>,
 }

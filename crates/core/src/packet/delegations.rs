@@ -16,14 +16,14 @@ pub(super) const WATCHED_MAX: usize = 8_192;
 /// Different pullers that convict a delegate: one alone could frame it, or have lost its copy by chance.
 const PULLERS_MIN: usize = 2;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Delegation {
     delegate: LinkKey,
     pullers: Vec<LinkKey>,
 }
 
 /// The delegations of the last half minute.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Delegations {
     watched: BTreeMap<(PacketId, Luminosity), Delegation>,
     order: VecDeque<(Time, (PacketId, Luminosity))>,

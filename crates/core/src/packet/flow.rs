@@ -59,7 +59,7 @@ pub(super) struct Sent {
 }
 
 /// The state of one peer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Flow {
     /// What was sent under each nonce from `first_nonce` on, without what is settled. A cell is settled at its time-out
     /// at the latest, so there are no more than a few seconds' cells between the first and the last.
@@ -219,7 +219,7 @@ impl Flow {
 }
 
 /// So much at once, and so much a second on average.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Bucket {
     tokens: u64,
     tokens_max: u64,

@@ -30,7 +30,7 @@ const SKETCH_PEERS: usize = 2;
 const SKETCH_COST: usize = 64;
 
 /// A packet somebody has and we have not.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wanted {
     sources: VecDeque<(LinkKey, Luminosity)>,
     /// Whom we asked and have no answer from yet.
@@ -48,7 +48,7 @@ impl Wanted {
 }
 
 /// A second copy that waits for signs of the first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Standby {
     cell: Cell,
     budget: BudgetClass,

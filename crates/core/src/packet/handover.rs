@@ -48,7 +48,7 @@ enum State {
 }
 
 /// One copy of a cell that we owe.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Handover {
     cell: Cell,
     budget: BudgetClass,
@@ -90,7 +90,7 @@ struct Origin {
 }
 
 /// All hand-overs of a relay, bounded in bytes, at most half of them for any one source.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pool {
     handovers: Slab<Handover>,
     origins: PacketTable<Origin>,

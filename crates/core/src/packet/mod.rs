@@ -21,6 +21,7 @@ mod retry;
 mod ring;
 mod route;
 mod seen;
+mod shelf;
 mod sketch;
 mod slab;
 mod spread;
@@ -47,6 +48,7 @@ use handover::Pool;
 pub use retry::{TRIES_MAX, packets_of_try, patience_ms};
 pub use ring::{RING_AGE_MS_MAX, RING_BYTES_MAX, Ring};
 use seen::SeenSet;
+pub use shelf::{Keeping, Shelf};
 use tries::Tries;
 use trust::{Departed, Judgement};
 
@@ -66,9 +68,8 @@ pub struct PacketConfig {
     pub link_ms: u64,
     /// Time between two rounds of anti-entropy while packets come in, in milliseconds (protocol research §3.3).
     pub gossip_ms: u64,
-    /// Whether a cell that is kept is copied out of the buffer it came in: a link reads up to 64 KiB at once, and one
-    /// kept cell would hold all of it. The simulator's nodes share their cells instead.
-    pub copy_kept: bool,
+    /// Where the bytes of kept cells lie.
+    pub keeping: Keeping,
 }
 
 impl Default for PacketConfig {
@@ -79,7 +80,7 @@ impl Default for PacketConfig {
             digests: 5,
             link_ms: 150,
             gossip_ms: 5_000,
-            copy_kept: true,
+            keeping: Keeping::Copied,
         }
     }
 }
@@ -233,7 +234,7 @@ enum Timer {
 }
 
 /// The packets under way at one relay.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Packets {
     config: PacketConfig,
     rng: ChaCha8Rng,

@@ -19,7 +19,7 @@ pub const RING_BYTES_MAX: usize = 32 << 20;
 const GAPS_MAX: usize = 64;
 
 /// A bounded memory of cells, oldest out first.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ring {
     /// In the order they came; a removed cell leaves a gap.
     cells: VecDeque<Option<(Time, Cell)>>,

@@ -41,6 +41,7 @@ struct Kept {
 }
 
 /// The memory of packets.
+#[derive(Clone)]
 pub(super) struct SeenSet {
     secret: u64,
     current: PacketTable<Kept>,

@@ -2,7 +2,7 @@
 
 use super::handover::HandoverId;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot<T> {
     /// Counts the tenants, so that the name of a former one finds nobody.
     generation: u32,
@@ -10,7 +10,7 @@ struct Slot<T> {
 }
 
 /// A bounded set's storage: as many slots as there ever were values at once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Slab<T> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,

@@ -50,7 +50,7 @@ impl Packets {
     /// Keeps a packet of our region and hands it to the endpoint half.
     pub(super) fn arrive(&mut self, scene: &mut Scene<'_>, cell: &Cell, responsibility: Luminosity) {
         self.mark(scene.now, cell, |seen| seen.responsibility = Some(responsibility));
-        let kept = if self.config.copy_kept { cell.copied() } else { cell.clone() };
+        let kept = self.config.keeping.keep(cell);
         self.ring.put(scene.now, kept.clone());
         self.counters.cells_delivered += 1;
         self.schedule_gossip(scene.now);

@@ -18,6 +18,7 @@ struct Entry<V> {
 }
 
 /// Open-addressed slots with linear probing; grows by doubling and never shrinks. Whoever puts things in sees to a bound.
+#[derive(Clone)]
 pub(super) struct PacketTable<V> {
     marks: Vec<u8>,
     entries: Vec<Entry<V>>,

@@ -11,7 +11,7 @@ const REMEMBERED_MS: u64 = 120_000;
 const PACKETS_MAX: usize = 4_096;
 
 /// A packet of our own.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Try {
     /// The first try of the same message.
     root: PacketId,
@@ -24,7 +24,7 @@ struct Try {
 }
 
 /// Packets of our own of the last two minutes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tries {
     by_packet: BTreeMap<PacketId, Try>,
     order: VecDeque<(Time, PacketId)>,

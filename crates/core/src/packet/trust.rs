@@ -58,7 +58,7 @@ pub(super) struct Judgement {
 }
 
 /// What is remembered of peers that are gone, so that coming back under the same name changes nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Departed {
     by_peer: BTreeMap<LinkKey, Trust>,
 }

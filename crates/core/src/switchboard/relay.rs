@@ -36,14 +36,15 @@ pub struct RelayConfig {
 const SAID_KEPT: usize = 16;
 
 /// What the rooms said in one step, before the switchboard has acted on it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Said {
     pub(super) overlay: OverlayOut,
     pub(super) packets: PacketOut,
 }
 
-/// The relay half of a node.
+/// The relay half of a node. A clone goes on from where the original stands; both wipe their keys.
 #[expect(missing_debug_implementations, reason = "holds the node's keys")]
+#[derive(Clone)]
 pub struct Relay {
     pub(super) overlay: Overlay,
     pub(super) packets: Packets,

@@ -111,6 +111,11 @@ impl Shares {
         self
     }
 
+    /// Whether nobody lies.
+    pub fn is_empty(&self) -> bool {
+        *self == Shares::NONE
+    }
+
     /// All of them together.
     pub fn sum(&self) -> f64 {
         self.0.iter().sum()

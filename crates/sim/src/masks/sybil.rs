@@ -1,8 +1,7 @@
 //! Many nodes of one owner, near one place, that play into each other's hands.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use mainframe_base::{Address, LinkKey, Locator, Luminosity, Prefix, Time};
@@ -27,23 +26,27 @@ pub struct Plot {
     pub victim_key: LinkKey,
     /// Where the victim can be dialled.
     pub victim_locator: Locator,
-    fellows: Rc<RefCell<BTreeMap<Address, NodeRecord>>>,
+    fellows: Arc<Mutex<BTreeMap<Address, NodeRecord>>>,
 }
 
 impl Plot {
     /// Against this region, and this node in it.
     pub fn new(region: Prefix, victim: Address, victim_key: LinkKey, victim_locator: Locator) -> Plot {
-        Plot { region, victim, victim_key, victim_locator, fellows: Rc::default() }
+        Plot { region, victim, victim_key, victim_locator, fellows: Arc::default() }
+    }
+
+    fn fellows(&self) -> MutexGuard<'_, BTreeMap<Address, NodeRecord>> {
+        self.fellows.lock().expect("no holder of this lock can panic")
     }
 
     fn enlist(&self, record: &NodeRecord) {
-        self.fellows.borrow_mut().insert(record.overlay, record.clone());
+        self.fellows().insert(record.overlay, record.clone());
     }
 
     /// The fellows closest to an address, as many as were asked for, without the one who asks.
     fn closest(&self, question: &GetPeers, asker: &LinkKey) -> Vec<NodeRecord> {
         let mut fellows: Vec<NodeRecord> =
-            self.fellows.borrow().values().filter(|fellow| fellow.link_key != *asker).cloned().collect();
+            self.fellows().values().filter(|fellow| fellow.link_key != *asker).cloned().collect();
         fellows.sort_by_key(|fellow| fellow.overlay.distance(&question.target));
         fellows.truncate(usize::from(question.limit));
         fellows

@@ -10,8 +10,9 @@ use mainframe_core::wire::OutFrame;
 use super::{Event, World};
 use crate::frames::{Kind, kind, read_control};
 use crate::masks::Mask;
-use crate::node::{Connection, Machine, NodeId};
+use crate::node::{Connection, Link, Machine, NodeId};
 use crate::packets::Note;
+use crate::settled::Connections;
 
 /// The first of the nodes' network addresses: 16.0.0.1, the next is 16.0.1.1 and so on, each in a /24 of its own.
 const FIRST_IP: u32 = 0x1000_0001;
@@ -21,6 +22,7 @@ const PORT: u16 = 4_001;
 const DIALLING_PORT: u16 = 50_000;
 
 /// A dial under way.
+#[derive(Clone)]
 pub(super) struct Attempt {
     pub(super) peer: Option<LinkKey>,
     pub(super) locators: Vec<Locator>,
@@ -29,6 +31,19 @@ pub(super) struct Attempt {
 }
 
 impl<M: Machine> World<M> {
+    /// Connects nodes that do not run yet as the tables say, as if they had been connected for long.
+    pub(crate) fn settle_links(&mut self, members: &[u32], connections: &Connections) {
+        for node in members {
+            let link = |peer: &u32| {
+                let ends = (u64::from(*node.min(peer)), u64::from(*node.max(peer)));
+                let connection = ends.0 << 32 | ends.1;
+                Link { peer: NodeId(*peer), connection, first_arrival: Some(self.now) }
+            };
+            let links = connections.links(*node).iter().map(link).collect();
+            self.nodes[*node as usize].settle_links(links);
+        }
+    }
+
     pub(super) fn send(&mut self, from: NodeId, to: LinkKey, frame: OutFrame) {
         let lies = self.mask_of(from) != Mask::Honest;
         let to = self.by_key.get(&to).copied();

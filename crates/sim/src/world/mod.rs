@@ -3,6 +3,7 @@
 //! It does for every node what the node's driver does outside: begin, handle one input, commit if something changed,
 //! let the effects out. All in one thread, all from one seed.
 
+mod copies;
 mod counts;
 mod endpoints;
 mod links;
@@ -269,6 +270,11 @@ impl<M: Machine> World<M> {
     /// Whether a node takes itself to be connected to another.
     pub fn has_link(&self, id: NodeId, peer: NodeId) -> bool {
         self.nodes[id.index()].link(peer).is_some()
+    }
+
+    /// Whom a node takes itself to be connected to, in the order of their numbers.
+    pub fn peers_of(&self, id: NodeId) -> impl Iterator<Item = NodeId> {
+        self.nodes[id.index()].links().iter().map(|link| link.peer)
     }
 
     /// How many connections a node has.
