@@ -208,7 +208,10 @@ pub fn join(options: &Options, progress: &mut Progress) -> Joined {
 
 /// Plays a scenario in a network that has just joined.
 pub fn play(joined: Joined, options: &Options, progress: &mut Progress) -> Report {
-    assert!(options.scenario.bears(options.tables), "this scenario needs grown tables: over settled ones there is no overlay");
+    assert!(
+        options.scenario.bears(options.tables),
+        "this scenario needs grown tables: over settled ones there is no overlay"
+    );
     let Joined { population, complete, wall_s } = joined;
     let mut stage = Stage { population, options: *options, progress, report: Report::new(), complete };
     stage.put("growth_wall_s", (wall_s * 10.0).round() / 10.0);
