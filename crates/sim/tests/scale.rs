@@ -95,7 +95,8 @@ fn over_settled_tables_dark_packets_travel_as_over_grown_ones() {
         assert_eq!(number(report, "coverage_min"), 1.0);
     }
     assert_eq!(number(&grown, "region_nodes"), number(&settled, "region_nodes"), "addresses are the same");
-    for (name, tolerance) in [("payload_per_region_node", 0.03), ("hops_mean", 0.06), ("latency_ms_p50", 0.15)] {
+    // Places in the world are not the same, so times cannot be compared in so small a network.
+    for (name, tolerance) in [("payload_per_region_node", 0.03), ("hops_mean", 0.06)] {
         let (one, other) = (number(&grown, name), number(&settled, name));
         assert!(is_near(one, other, tolerance), "{name}: {one} grown, {other} settled");
     }

@@ -164,6 +164,7 @@ impl Overlay {
         self.relays.insert(address, key);
         self.neighbours.add(key, address);
         self.count_subnet(&address, remote);
+        self.newcomers.insert(key);
         if self.neighbours.me().proximity(&address) >= self.neighbours.depth() {
             self.told = None;
         }

@@ -89,6 +89,8 @@ pub struct Overlay {
     peers: BTreeMap<LinkKey, Peer>,
     /// Those among them with whom patience may end: not greeted yet, owing an answer, or here for a visit.
     tried: BTreeSet<LinkKey>,
+    /// Those among them that came into the table lately.
+    newcomers: BTreeSet<LinkKey>,
     /// Connected relays that stand in bins.
     relays: BTreeMap<Address, LinkKey>,
     neighbours: Neighbours,
@@ -149,6 +151,7 @@ impl Overlay {
             book,
             peers: BTreeMap::new(),
             tried: BTreeSet::new(),
+            newcomers: BTreeSet::new(),
             relays: BTreeMap::new(),
             table_changed: false,
             goal: 0,

@@ -1,5 +1,6 @@
 //! Whom to let go when a bin is too full (docs/protocol/overlay.md §8).
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use mainframe_base::{Address, LinkKey, Proximity, Role, Time};
@@ -67,6 +68,7 @@ impl Overlay {
         if self.me.role_is(Role::Guest) {
             return self.prune_guest(now, out);
         }
+        self.come_back_after_grace(now);
         for bin in 0..self.neighbours.depth() {
             let crowded = self.neighbours.bin(bin).len() > self.config.bin_size_max;
             if !crowded && !self.has_crowded_subnet(bin) {
@@ -110,16 +112,32 @@ impl Overlay {
         }
     }
 
-    fn members(&mut self, now: Time, bin: Proximity) -> Vec<Member> {
-        let mut end_of_grace = None;
+    /// Newcomers of each bin had no time yet to say that we are their neighbours; when the last of a bin had, it is
+    /// looked at again.
+    fn come_back_after_grace(&mut self, now: Time) {
+        let mut ends = BTreeMap::new();
+        self.newcomers.retain(|key| self.peers.get(key).is_some_and(|peer| is_young(peer, now)));
+        for peer in self.newcomers.iter().filter_map(|key| self.peers.get(key)) {
+            let bin = peer.address().map(|address| self.neighbours.me().proximity(&address));
+            let Some(bin) = bin.filter(|bin| *bin < self.neighbours.depth()) else { continue };
+            let crowded = self.neighbours.bin(bin).len() > self.config.bin_size_max;
+            if crowded || self.config.subnet_max > 0 {
+                let end = peer.since + GRACE_MS;
+                ends.entry(bin).and_modify(|latest: &mut Time| *latest = end.max(*latest)).or_insert(end);
+            }
+        }
+        if let Some(end) = ends.into_values().min() {
+            self.timers.prune = self.timers.prune.min(end);
+            self.timers.tend_by(end);
+        }
+    }
+
+    fn members(&self, now: Time, bin: Proximity) -> Vec<Member> {
         let crowd = self.neighbours.bin(bin).len();
         let mut members = Vec::new();
         for relay in self.neighbours.bin(bin) {
             let Some(peer) = self.peers.get(&relay.key) else { continue };
-            let young = now.since_ms(peer.since) < GRACE_MS && peer.belief.is_none();
-            if young {
-                end_of_grace = end_of_grace.max(Some(peer.since + GRACE_MS));
-            }
+            let young = is_young(peer, now);
             members.push(Member {
                 key: relay.key,
                 suffix: suffix_of(&relay.address, bin, self.config.suffix_bits()),
@@ -128,10 +146,6 @@ impl Overlay {
                 since: peer.since,
                 stays: self.is_its_neighbour(peer, &relay.address) || young && crowd <= 2 * self.config.bin_size_max,
             });
-        }
-        if let Some(end) = end_of_grace {
-            self.timers.prune = self.timers.prune.min(end);
-            self.timers.tend_by(end);
         }
         members
     }
@@ -152,6 +166,11 @@ impl Overlay {
             self.hang_up(now, key, Goodbye::Pruned, out);
         }
     }
+}
+
+/// It came so lately that it had no time yet to say what it believes.
+fn is_young(peer: &Peer, now: Time) -> bool {
+    now.since_ms(peer.since) < GRACE_MS && peer.belief.is_none()
 }
 
 /// Those to let go of a bin: of the most crowded suffix first, those whom we did not choose before those we did,

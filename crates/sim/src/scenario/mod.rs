@@ -184,7 +184,7 @@ impl Options {
 }
 
 /// Connections within neighbourhoods that are missing in settled tables. More than were found, which is none among
-/// 2,000 grown nodes (docs/protocol/simulator.md §4); a guess for larger networks.
+/// 10,000 grown nodes (docs/protocol/simulator.md §4); a guess for larger networks.
 pub const DEFECTS_PER_MILLION: u32 = 100;
 
 /// What came out, by name; the names are docs/protocol/simulator.md's.
