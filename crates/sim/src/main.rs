@@ -1,15 +1,18 @@
 //! `sim`: plays scenarios and prints what came out.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use mainframe_base::Luminosity;
 use mainframe_core::packet::TRIES_MAX;
+use mainframe_sim::advise::Wish;
 use mainframe_sim::compare::{CompareOptions, compare, grow};
 use mainframe_sim::moment::Moment;
 use mainframe_sim::node::NodeId;
+use mainframe_sim::plot::{Picture, read};
 use mainframe_sim::progress::Progress;
 use mainframe_sim::scenario::{Options, Report, Scenario, run};
 use mainframe_sim::watch::Watch;
@@ -30,6 +33,22 @@ enum Order {
     Run(RunArguments),
     /// Play one scenario with our protocol and with others; exit code 1 if another is not what it is called
     Compare(CompareArguments),
+    /// Ask the advisor which luminosity grants a wish; nothing is played
+    Advise(Wish),
+    /// Draw a picture of reports, as SVG
+    Plot(PlotArguments),
+}
+
+#[derive(clap::Args)]
+struct PlotArguments {
+    /// Which picture: cost, coverage, entropy or others
+    picture: String,
+    /// Reports as `--json` prints them: files, or directories of `.json` files
+    #[arg(long = "in", value_name = "PATH", required = true, num_args = 1..)]
+    reports: Vec<PathBuf>,
+    /// Where the picture goes
+    #[arg(long, value_name = "FILE.svg")]
+    out: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -57,9 +76,9 @@ struct RunArguments {
     /// Points at which a dark packet enters its region, 1 or 2
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=2))]
     entries: u8,
-    /// Bits of the destination that are revealed, 0 to 254, or 256
-    #[arg(long, default_value_t = 3)]
-    luminosity: u16,
+    /// Bits of the destination that are revealed, 0 to 254, or 256: 3 unless given; `estimate` looks at 0 to 12
+    #[arg(long)]
+    luminosity: Option<u16>,
     /// Share of the relays that compare notes, 0 to 1: eavesdrop only
     #[arg(long, default_value_t = 0.1)]
     colluders: f64,
@@ -116,6 +135,8 @@ fn main() -> ExitCode {
         Order::List => list().map(|()| true),
         Order::Run(arguments) => play(&arguments).map(|()| true),
         Order::Compare(arguments) => play_beside_others(&arguments),
+        Order::Advise(wish) => advise(&wish).map(|()| true),
+        Order::Plot(arguments) => plot(&arguments).map(|()| true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -136,6 +157,20 @@ fn play(arguments: &RunArguments) -> anyhow::Result<()> {
     let options = options(arguments)?;
     let report = run(&options, &mut Progress::new(!arguments.quiet));
     if arguments.json { print(&format!("{}\n", serde_json::to_string(&report)?)) } else { print(&text(&report)) }
+}
+
+fn advise(wish: &Wish) -> anyhow::Result<()> {
+    let answer = wish.answer()?;
+    if wish.json { print(&format!("{}\n", serde_json::to_string(&answer)?)) } else { print(&answer.text()) }
+}
+
+fn plot(arguments: &PlotArguments) -> anyhow::Result<()> {
+    let Some(picture) = Picture::find(&arguments.picture) else {
+        let names = Picture::ALL.map(Picture::name).join(", ");
+        bail!("there is no picture `{}`; there are {names}", arguments.picture);
+    };
+    let drawn = picture.draw(&read(&arguments.reports)?)?;
+    std::fs::write(&arguments.out, drawn).with_context(|| format!("cannot write {}", arguments.out.display()))
 }
 
 /// Returns whether every self-check passed.
@@ -177,8 +212,8 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
     check_nodes(arguments.nodes)?;
     check_share("--droppers", arguments.droppers)?;
     check_share("--offline", arguments.offline)?;
-    let luminosity = Luminosity::new(arguments.luminosity)
-        .with_context(|| format!("--luminosity is {}; it is 0 to 254 bits, or 256", arguments.luminosity))?;
+    let only = arguments.luminosity.map(luminosity).transpose()?;
+    let usual = Options::new(scenario, arguments.nodes, arguments.seed);
     let packets = arguments.packets.unwrap_or(scenario.packets());
     check_packets(packets)?;
     Ok(Options {
@@ -187,13 +222,18 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         offline: arguments.offline,
         tries: arguments.tries,
         entries: arguments.entries,
-        luminosity,
+        luminosity: only.unwrap_or(usual.luminosity),
+        only,
         colluders: arguments.colluders,
         packet_rate: arguments.packet_rate,
         nudge_s: arguments.nudge,
         watch: watch(arguments),
-        ..Options::new(scenario, arguments.nodes, arguments.seed)
+        ..usual
     })
+}
+
+fn luminosity(bits: u16) -> anyhow::Result<Luminosity> {
+    Luminosity::new(bits).with_context(|| format!("--luminosity is {bits}; it is 0 to 254 bits, or 256"))
 }
 
 fn check_nodes(nodes: usize) -> anyhow::Result<()> {

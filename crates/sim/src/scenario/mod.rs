@@ -3,6 +3,7 @@
 mod churn;
 mod dark_routing;
 mod eavesdrop;
+mod estimate;
 mod full_address;
 mod letters;
 
@@ -32,13 +33,16 @@ pub enum Scenario {
     FullAddress,
     /// An hour of coming and going, then half the network vanishes, then every bootstrap node.
     Churn,
+    /// Estimates of the network, of regions, of costs, and the advisor's promise.
+    Estimate,
     /// What eavesdroppers learn: who sends, who may receive, who is who.
     Eavesdrop,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 4] = [Scenario::DarkRouting, Scenario::FullAddress, Scenario::Churn, Scenario::Eavesdrop];
+    pub const ALL: [Scenario; 5] =
+        [Scenario::DarkRouting, Scenario::FullAddress, Scenario::Churn, Scenario::Estimate, Scenario::Eavesdrop];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -46,6 +50,7 @@ impl Scenario {
             Scenario::DarkRouting => "dark-routing",
             Scenario::FullAddress => "full-address",
             Scenario::Churn => "churn",
+            Scenario::Estimate => "estimate",
             Scenario::Eavesdrop => "eavesdrop",
         }
     }
@@ -58,6 +63,7 @@ impl Scenario {
             Scenario::Churn => {
                 "do the tables stay complete when nodes come and go, and recover when half of them vanish?"
             }
+            Scenario::Estimate => "do relays know how many stand in a region, and what a packet there costs?",
             Scenario::Eavesdrop => "who sent a packet, whom is it for, and who stands where, to those who listen?",
         }
     }
@@ -73,6 +79,7 @@ impl Scenario {
             Scenario::DarkRouting => 500,
             Scenario::FullAddress => 5_000,
             Scenario::Churn => 3_600,
+            Scenario::Estimate => 50,
             Scenario::Eavesdrop => 1_000,
         }
     }
@@ -99,6 +106,8 @@ pub struct Options {
     pub entries: u8,
     /// Bits of the destination that dark packets reveal.
     pub luminosity: mainframe_base::Luminosity,
+    /// The only luminosity looked at, where a scenario looks at many.
+    pub only: Option<mainframe_base::Luminosity>,
     /// Share of relays that compare notes, 0..=1.
     pub colluders: f64,
     /// Packets a second that observers are to tell apart.
@@ -122,6 +131,7 @@ impl Options {
             tries: 1,
             entries: 2,
             luminosity: mainframe_base::Luminosity::at_most(3),
+            only: None,
             colluders: 0.1,
             packet_rate: 10,
             nudge_s: None,
@@ -143,6 +153,7 @@ pub fn run(options: &Options, progress: &mut Progress) -> Report {
         Scenario::DarkRouting => dark_routing::play(&mut stage),
         Scenario::FullAddress => full_address::play(&mut stage),
         Scenario::Churn => churn::play(&mut stage),
+        Scenario::Estimate => estimate::play(&mut stage),
         Scenario::Eavesdrop => eavesdrop::play(&mut stage),
     }
     stage.finish()
