@@ -250,11 +250,18 @@ pub(crate) enum Net {
     Topology,
     /// How many nodes there are, and how many share so many bits with you.
     Estimate {
-        /// Say what a message of this luminosity costs and among how many nodes it hides.
+        /// Say among how many nodes a message that reveals so many bits of your position hides you, what it costs
+        /// and how long it takes.
         #[arg(long, value_name = "BITS")]
         luminosity: Option<u16>,
-        /// Random look-ups to average over.
-        #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(1..=64))]
+        /// Say the same about this region; the relays there learn that someone is interested in it.
+        #[arg(long, value_name = "PREFIX")]
+        prefix: Option<Prefix>,
+        /// How many in a thousand relays you expect to misbehave, and so to hide nobody.
+        #[arg(long, value_name = "PER_MILLE", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=900))]
+        droppers: u16,
+        /// Random look-ups to average over; with 0 the node's latest estimate will do.
+        #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(0..=64))]
         lookups: u8,
     },
 }

@@ -130,24 +130,34 @@ pub struct ConnectRequest {
     pub locators: Vec<String>,
 }
 
-/// Asks for an estimate of the network's size (`POST estimate`, scope `read`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+/// Asks how many relays the network has, and what one region of it gives (`POST estimate`, scope `read`).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EstimateRequest {
-    /// Random look-ups to average over, 1 to 64.
-    #[schema(minimum = 1, maximum = 64)]
+    /// Random look-ups to average over, at most 64; with 0 the latest estimate is used, if there is one.
+    #[schema(maximum = 64)]
     pub lookups: u8,
+    /// Also look at a region: so many leading bits of this node's own position, or of `prefix`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub luminosity: Option<u16>,
+    /// Also look at this region: `*`, binary digits such as `0110`, or `hex/bits`. The relays there learn that someone
+    /// is interested in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// How many in a thousand relays are expected to misbehave, and so to hide nobody.
+    #[schema(maximum = 900)]
+    pub droppers_per_mille: u16,
 }
 
 impl Default for EstimateRequest {
     /// 16 look-ups of 20 records each average over 320 records: ±6 % (1/√320).
     fn default() -> Self {
-        EstimateRequest { lookups: 16 }
+        EstimateRequest { lookups: 16, luminosity: None, prefix: None, droppers_per_mille: 0 }
     }
 }
 
 /// How many relays the network has, by random look-ups.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SizeEstimate {
     /// The estimate.
     pub nodes: u64,
@@ -155,4 +165,32 @@ pub struct SizeEstimate {
     pub lookups: u8,
     /// When it was made.
     pub at_ms: u64,
+    /// What the region asked about gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<RegionEstimate>,
+}
+
+/// Among how many a message to a region hides its receiver, what it costs, how long it takes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RegionEstimate {
+    /// The region.
+    pub region: String,
+    /// Its leading bits.
+    pub luminosity: u16,
+    /// Relays counted in it one by one.
+    pub counted: u64,
+    /// Relays in all: those counted, and those expected where nobody counted.
+    pub relays: u64,
+    /// Honest relays, the receiver's included: at least so many in 99 of 100 cases.
+    pub set_p01: u64,
+    /// At least so many in half of them.
+    pub set_median: u64,
+    /// Cells expected on all links together, rounded up, for one small message.
+    pub transmissions: u64,
+    /// Bytes expected on all links together.
+    pub bytes: u64,
+    /// When half of the region's relays have it.
+    pub latency_ms_p50: u64,
+    /// When 99 of a hundred have it.
+    pub latency_ms_p99: u64,
 }

@@ -1,6 +1,7 @@
 //! A whole network in one thread, from one seed.
 
 pub mod actor;
+pub mod advise;
 pub mod baselines;
 pub mod check;
 pub mod compare;
@@ -14,6 +15,7 @@ pub mod moment;
 pub mod net;
 pub mod node;
 pub mod packets;
+pub mod plot;
 pub mod population;
 pub mod progress;
 pub mod queue;

@@ -8,13 +8,15 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use mainframe_base::Luminosity;
 use mainframe_core::packet::TRIES_MAX;
+use mainframe_sim::advise::Wish;
 use mainframe_sim::compare::{CompareOptions, compare, grow};
 use mainframe_sim::masks::LiarArguments;
 use mainframe_sim::moment::Moment;
 use mainframe_sim::node::NodeId;
+use mainframe_sim::plot::{self, Picture};
 use mainframe_sim::progress::Progress;
 use mainframe_sim::scenario::{DEFECTS_PER_MILLION, Options, Report, Scenario, Tables, run};
-use mainframe_sim::suite::{Suite, read};
+use mainframe_sim::suite::{self, Suite};
 use mainframe_sim::watch::Watch;
 
 /// A whole Mainframe network in one thread, from one seed.
@@ -33,6 +35,10 @@ enum Order {
     Run(Box<RunArguments>),
     /// Play one scenario with our protocol and with others; exit code 1 if another is not what it is called
     Compare(CompareArguments),
+    /// Ask the advisor which luminosity grants a wish; nothing is played
+    Advise(Wish),
+    /// Draw a picture of reports, as SVG
+    Plot(PlotArguments),
     /// Play many runs, one a line of a file; reports go to a directory, and those that are there are not played again
     Suite(SuiteArguments),
 }
@@ -70,6 +76,18 @@ enum TablesArgument {
 }
 
 #[derive(clap::Args)]
+struct PlotArguments {
+    /// Which picture: cost, coverage, entropy or others
+    picture: String,
+    /// Reports as `--json` prints them: files, or directories of `.json` files
+    #[arg(long = "in", value_name = "PATH", required = true, num_args = 1..)]
+    reports: Vec<PathBuf>,
+    /// Where the picture goes
+    #[arg(long, value_name = "FILE.svg")]
+    out: PathBuf,
+}
+
+#[derive(clap::Args)]
 struct RunArguments {
     /// Which scenario: see `sim list`
     scenario: String,
@@ -102,9 +120,9 @@ struct RunArguments {
     /// Minutes that `footprint` lasts
     #[arg(long, default_value_t = 60)]
     minutes: u64,
-    /// Bits of the destination that are revealed, 0 to 254, or 256
-    #[arg(long, default_value_t = 3)]
-    luminosity: u16,
+    /// Bits of the destination that are revealed, 0 to 254, or 256: 3 unless given; `estimate` looks at 0 to 12
+    #[arg(long)]
+    luminosity: Option<u16>,
     /// Share of the relays that compare notes, 0 to 1: eavesdrop only
     #[arg(long, default_value_t = 0.1)]
     colluders: f64,
@@ -168,6 +186,8 @@ fn main() -> ExitCode {
         Order::Run(arguments) => play(&arguments).map(|()| true),
         Order::Compare(arguments) => play_beside_others(&arguments),
         Order::Suite(arguments) => play_suite(&arguments).map(|()| true),
+        Order::Advise(wish) => advise(&wish).map(|()| true),
+        Order::Plot(arguments) => plot(&arguments).map(|()| true),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -188,6 +208,20 @@ fn play(arguments: &RunArguments) -> anyhow::Result<()> {
     let options = options(arguments)?;
     let report = run(&options, &mut Progress::new(!arguments.quiet));
     if arguments.json { print(&format!("{}\n", serde_json::to_string(&report)?)) } else { print(&text(&report)) }
+}
+
+fn advise(wish: &Wish) -> anyhow::Result<()> {
+    let answer = wish.answer()?;
+    if wish.json { print(&format!("{}\n", serde_json::to_string(&answer)?)) } else { print(&answer.text()) }
+}
+
+fn plot(arguments: &PlotArguments) -> anyhow::Result<()> {
+    let Some(picture) = Picture::find(&arguments.picture) else {
+        let names = Picture::ALL.map(Picture::name).join(", ");
+        bail!("there is no picture `{}`; there are {names}", arguments.picture);
+    };
+    let drawn = picture.draw(&plot::read(&arguments.reports)?)?;
+    std::fs::write(&arguments.out, drawn).with_context(|| format!("cannot write {}", arguments.out.display()))
 }
 
 /// Returns whether every self-check passed.
@@ -221,7 +255,8 @@ fn compare_options(arguments: &CompareArguments) -> anyhow::Result<CompareOption
 fn play_suite(arguments: &SuiteArguments) -> anyhow::Result<()> {
     let name = arguments.file.display();
     let text = std::fs::read_to_string(&arguments.file).with_context(|| format!("cannot read {name}"))?;
-    let entries = read(&text, |words| options(&Line::try_parse_from(words)?.run)).with_context(|| name.to_string())?;
+    let entries =
+        suite::read(&text, |words| options(&Line::try_parse_from(words)?.run)).with_context(|| name.to_string())?;
     let suite = Suite { out: arguments.out.clone(), jobs: usize::from(arguments.jobs), talks: !arguments.quiet };
     suite.play(&entries)
 }
@@ -238,8 +273,8 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
     check_share("--droppers", arguments.droppers)?;
     check_share("--offline", arguments.offline)?;
     check_share("--sybils", arguments.sybils)?;
-    let luminosity = Luminosity::new(arguments.luminosity)
-        .with_context(|| format!("--luminosity is {}; it is 0 to 254 bits, or 256", arguments.luminosity))?;
+    let only = arguments.luminosity.map(luminosity).transpose()?;
+    let usual = Options::new(scenario, arguments.nodes, arguments.seed);
     let packets = arguments.packets.unwrap_or(scenario.packets());
     check_packets(packets)?;
     if arguments.minutes == 0 {
@@ -267,13 +302,18 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         entries: arguments.entries,
         sybils: arguments.sybils,
         minutes: arguments.minutes,
-        luminosity,
+        luminosity: only.unwrap_or(usual.luminosity),
+        only,
         colluders: arguments.colluders,
         packet_rate: arguments.packet_rate,
         nudge_s: arguments.nudge,
         watch: watch(arguments),
-        ..Options::new(scenario, arguments.nodes, arguments.seed)
+        ..usual
     })
+}
+
+fn luminosity(bits: u16) -> anyhow::Result<Luminosity> {
+    Luminosity::new(bits).with_context(|| format!("--luminosity is {bits}; it is 0 to 254 bits, or 256"))
 }
 
 fn check_nodes(nodes: usize) -> anyhow::Result<()> {

@@ -304,6 +304,13 @@ impl Population {
         self.send(origin, destination)
     }
 
+    /// Asks a relay something now; the answer comes among the world's replies.
+    pub fn command(&mut self, id: NodeId, command: RelayCommand) -> CommandId {
+        let name = self.next_command();
+        self.world.give(id, RelayInput::Command(name, command));
+        name
+    }
+
     /// Chance for the scenario: whom to stop, where to send.
     pub fn dice(&mut self) -> &mut Dice {
         &mut self.traffic

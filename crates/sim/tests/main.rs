@@ -4,6 +4,7 @@ mod baselines;
 mod crashes;
 mod determinism;
 mod eavesdroppers;
+mod estimating;
 mod liars;
 mod partitions;
 mod routing;

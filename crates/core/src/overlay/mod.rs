@@ -14,10 +14,13 @@
 //! | `beliefs` | comparing neighbourhoods, so that they are complete |
 //! | `dialling` | whom to dial, from which source, how often |
 //! | `pruning` | whom to let go |
-//! | `estimate` | how large the network is |
+//! | `estimate` | how large the network is, and a region of it |
+//! | `lookup` | who is closest to an address |
+//! | `census` | which part of a region is counted |
 
 mod beliefs;
 mod book;
+mod census;
 mod config;
 mod depth;
 mod dialling;
@@ -25,6 +28,7 @@ mod estimate;
 mod footprint;
 mod greeting;
 mod identity;
+mod lookup;
 mod peer;
 mod ports;
 mod pruning;
@@ -42,7 +46,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 pub use config::OverlayConfig;
-pub use ports::{Estimate, Goodbye, OverlayFact, OverlayOut, OverlayWish, PeerSummary};
+pub use ports::{Estimate, Goodbye, OverlayFact, OverlayOut, OverlayWish, PeerSummary, RegionCount};
 
 use crate::crypto::{NodeKeys, NodeRecord, Verifier};
 use crate::neighbours::Neighbours;

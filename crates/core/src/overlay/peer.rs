@@ -60,8 +60,8 @@ pub(super) enum Purpose {
     Slot,
     /// Who is anywhere? A guest's question.
     Any,
-    /// Who is near a random address? The number is the look-up's.
-    Estimate(u32),
+    /// Who is near a place we look up? The number is the look-up's.
+    Lookup(u32),
 }
 
 /// A question waiting for its answer.

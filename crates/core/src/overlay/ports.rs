@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use mainframe_base::{Address, Fault, LinkKey, Locator, Proximity, Role, Time};
+use mainframe_base::{Address, Fault, LinkKey, Locator, Prefix, Proximity, Role, Time};
 
 use crate::crypto::NodeRecord;
 use crate::wire::Frame;
@@ -60,8 +60,23 @@ pub struct Estimate {
     pub nodes: u64,
     /// Look-ups it averages over.
     pub lookups: u8,
+    /// Relays whose distances it averages over: its relative deviation is 1/√records. `u32::MAX` if all were counted.
+    pub records: u32,
     /// When it was made.
     pub at: Time,
+    /// How many of them stand in the region asked about.
+    pub region: Option<RegionCount>,
+}
+
+/// How many relays a region has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RegionCount {
+    /// The region.
+    pub region: Prefix,
+    /// Relays found in it, ourselves included.
+    pub counted: u64,
+    /// Relays expected in the parts of it where nobody counted, in thousandths.
+    pub milli_expected: u64,
 }
 
 /// Everything one call causes, in order within each list. Facts are to be read before wishes are granted.

@@ -133,7 +133,7 @@ impl Overlay {
         match question.purpose {
             Purpose::Survey => self.on_survey(now, from, question, &heard.records, out),
             Purpose::Slot | Purpose::Any => {}
-            Purpose::Estimate(lookup) => self.on_lookup_answer(now, lookup, from, heard.records, out),
+            Purpose::Lookup(lookup) => self.on_lookup_answer(now, lookup, from, heard.records, out),
         }
     }
 }

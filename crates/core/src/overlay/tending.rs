@@ -371,7 +371,7 @@ fn patience_with(peers: &BTreeMap<LinkKey, Peer>, key: &LinkKey) -> Time {
 }
 
 /// The first `bits` bits of one address and the rest of another.
-fn splice(first: &Address, rest: &Address, bits: u16) -> Address {
+pub(super) fn splice(first: &Address, rest: &Address, bits: u16) -> Address {
     let mut bytes = rest.0;
     for (index, byte) in bytes.iter_mut().enumerate() {
         let kept = usize::from(bits).saturating_sub(index * 8).min(8);

@@ -2,11 +2,8 @@
 
 use mainframe_base::Time;
 
-use super::relay::{Said, size_estimate};
+use super::relay::Said;
 use super::{CommandId, HangupReason, PeerView, Relay, RelayCommand, RelayEffect, RelayReply, RelayStatus};
-
-/// More look-ups than this make no better estimate worth their questions.
-const LOOKUPS_MAX: u8 = 64;
 
 impl Relay {
     pub(super) fn command(
@@ -20,9 +17,8 @@ impl Relay {
         let reply = match command {
             RelayCommand::Status => RelayReply::Status(Box::new(self.status())),
             RelayCommand::Topology => RelayReply::Topology(self.topology()),
-            RelayCommand::Estimate { lookups } => {
-                let lookups = lookups.clamp(1, LOOKUPS_MAX);
-                return self.overlay.start_estimate(now, lookups, id.0, &mut said.overlay);
+            RelayCommand::Estimate { lookups, region } => {
+                return self.overlay.start_estimate(now, lookups, region, id.0, &mut said.overlay);
             }
             RelayCommand::Connect(locators) => {
                 self.overlay.connect(now, locators, &mut said.overlay);
@@ -54,7 +50,7 @@ impl Relay {
             peers: self.overlay.peers().count(),
             neighbourhood: neighbours.within(neighbours.depth()).len(),
             known: self.overlay.known(),
-            estimate: self.overlay.estimate().map(size_estimate),
+            estimate: self.overlay.estimate(),
             pending_bytes,
             pending_bytes_max,
             counters,

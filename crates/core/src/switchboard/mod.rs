@@ -10,11 +10,12 @@ mod inbox;
 mod outbound;
 mod ports;
 
+pub use crate::overlay::{Estimate, RegionCount};
 pub use crate::packet::{Dispatch, Step};
 pub use ports::{
     CommandId, DownReason, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply,
     EndpointStatus, HangupReason, Letter, LinkEvent, Message, OpenedBy, Outcome, PeerView, Recipient, RelayCommand,
-    RelayEffect, RelayEvent, RelayInput, RelayReply, RelayStatus, SizeEstimate, TraceEvent,
+    RelayEffect, RelayEvent, RelayInput, RelayReply, RelayStatus, TraceEvent,
 };
 
 mod endpoint;

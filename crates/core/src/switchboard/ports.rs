@@ -8,6 +8,7 @@ use mainframe_base::{
 };
 
 use crate::crypto::PersonKeys;
+use crate::overlay::Estimate;
 use crate::packet::{Dispatch, Step};
 use crate::wire::{BudgetClass, Cell, HoldClass, OutFrame};
 
@@ -109,10 +110,12 @@ pub enum RelayCommand {
     Status,
     /// Every connected peer.
     Topology,
-    /// An estimate of the network's size by this many random look-ups (1..=64).
+    /// How many relays the network has, and one region of it.
     Estimate {
-        /// Look-ups to average over.
+        /// Random look-ups to average over, at most 64; with none the latest estimate is used, if there is one.
         lookups: u8,
+        /// The region whose relays are to be counted.
+        region: Option<Prefix>,
     },
     /// Dial these locators now, as hints from an invitation or an operator.
     Connect(Vec<Locator>),
@@ -150,7 +153,7 @@ pub enum RelayReply {
     /// To `Topology`.
     Topology(Vec<PeerView>),
     /// To `Estimate`, when the look-ups have ended.
-    Estimate(SizeEstimate),
+    Estimate(Estimate),
     /// To `Connect` and `Leave`.
     Done,
     /// To `Cell`: the packet is in our custody and will be handed over.
@@ -181,7 +184,7 @@ pub struct RelayStatus {
     /// Relays it knows of, connected or not.
     pub known: usize,
     /// The latest size estimate, if one was made.
-    pub estimate: Option<SizeEstimate>,
+    pub estimate: Option<Estimate>,
     /// Cells waiting for custody by the next hop, in bytes, now.
     pub pending_bytes: usize,
     /// The most `pending_bytes` ever was.
@@ -211,17 +214,6 @@ pub struct PeerView {
     pub custody_ms: Option<u32>,
     /// Faults it committed.
     pub faults: u32,
-}
-
-/// How many relays the network has, by random look-ups.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct SizeEstimate {
-    /// The estimate.
-    pub nodes: u64,
-    /// Look-ups it averages over.
-    pub lookups: u8,
-    /// When it was made.
-    pub at: Time,
 }
 
 /// News of the relay half.

@@ -6,11 +6,11 @@ use mainframe_base::{Fault, Held, LinkKey, Locator, NetworkId, Role, Time};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::{HangupReason, RelayEffect, RelayEvent, RelayInput, RelayReply, SizeEstimate, TraceEvent};
+use super::{HangupReason, RelayEffect, RelayEvent, RelayInput, RelayReply, TraceEvent};
 use crate::codec::Reader;
 use crate::crypto::{NodeRecord, Verifier};
 use crate::neighbours::{Neighbour, Neighbours};
-use crate::overlay::{Estimate, Goodbye, Myself, Overlay, OverlayConfig, OverlayFact, OverlayOut, OverlayWish};
+use crate::overlay::{Goodbye, Myself, Overlay, OverlayConfig, OverlayFact, OverlayOut, OverlayWish};
 use crate::packet::{PacketConfig, PacketFact, PacketOut, PacketWish, Packets, Scene};
 use crate::store::{Table, Tx};
 
@@ -181,7 +181,7 @@ impl Relay {
             }
             OverlayFact::NeighboursChanged => return,
             OverlayFact::Estimated(ticket, estimate) => {
-                let reply = RelayReply::Estimate(size_estimate(estimate));
+                let reply = RelayReply::Estimate(estimate);
                 out.push(RelayEffect::Reply(super::CommandId(ticket), reply));
                 return;
             }
@@ -254,8 +254,4 @@ fn cached_records(tx: &dyn Tx, limit: usize, verifier: &Verifier) -> Vec<std::sy
         .filter_map(|(_, value)| NodeRecord::decode(&mut Reader::new(value)).ok())
         .filter_map(|record| verifier.record(record).ok())
         .collect()
-}
-
-pub(super) fn size_estimate(estimate: Estimate) -> SizeEstimate {
-    SizeEstimate { nodes: estimate.nodes, lookups: estimate.lookups, at: estimate.at }
 }

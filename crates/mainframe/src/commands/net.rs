@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mainframe_sdk::{EstimateRequest, Peer, Peers, Quote, SizeEstimate};
-use serde::Serialize;
+use mainframe_sdk::{EstimateRequest, Peer, Peers, RegionEstimate, SizeEstimate};
 
 use crate::cli::{Global, Net};
 use crate::output::{Output, table};
@@ -20,38 +19,38 @@ pub(crate) async fn run(global: &Global, command: &Net, output: &Output) -> anyh
             let peers = reach::answer(global, client.peers()).await?;
             output.result(&peers, || topology(&peers))
         }
-        Net::Estimate { luminosity, lookups } => {
-            let estimate = reach::answer(global, client.estimate(&EstimateRequest { lookups: *lookups })).await?;
-            let quote = match luminosity {
-                Some(bits) => Some(reach::answer(global, client.quote(*bits)).await?),
-                None => None,
+        Net::Estimate { luminosity, prefix, droppers, lookups } => {
+            let request = EstimateRequest {
+                lookups: *lookups,
+                luminosity: *luminosity,
+                prefix: prefix.map(|prefix| prefix.to_string()),
+                droppers_per_mille: *droppers,
             };
-            let answer = Answer { estimate, quote };
-            output.result(&answer, || answer.text())
+            let estimate = reach::answer(global, client.estimate(&request)).await?;
+            output.result(&estimate, || text(&estimate))
         }
     }
 }
 
-#[derive(Serialize)]
-struct Answer {
-    #[serde(flatten)]
-    estimate: SizeEstimate,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    quote: Option<Quote>,
+fn text(estimate: &SizeEstimate) -> String {
+    let SizeEstimate { nodes, lookups, .. } = estimate;
+    let size = format!("about {nodes} relays, by {lookups} random look-ups");
+    match &estimate.region {
+        Some(region) => format!("{size}\n{}", region_text(region)),
+        None => size,
+    }
 }
 
-impl Answer {
-    fn text(&self) -> String {
-        let SizeEstimate { nodes, lookups, .. } = self.estimate;
-        let mut text = format!("about {nodes} relays, by {lookups} random look-ups");
-        if let Some(quote) = &self.quote {
-            text.push_str(&format!(
-                "\nat luminosity {}: hidden among {} relays, {} transmissions",
-                quote.luminosity, quote.region_nodes, quote.transmissions
-            ));
-        }
-        text
-    }
+fn region_text(of: &RegionEstimate) -> String {
+    let counted = if of.counted == of.relays { "all" } else { "of them" };
+    let rows = [
+        ["region", &format!("{} (luminosity {})", of.region, of.luminosity)],
+        ["relays", &format!("{}, {counted} {} counted one by one", of.relays, of.counted)],
+        ["hidden among", &format!("{} honest relays at least (99 %), {} in the median", of.set_p01, of.set_median)],
+        ["cost", &format!("{} transmissions, {} bytes", of.transmissions, of.bytes)],
+        ["latency", &format!("{} ms to half of them, {} ms to 99 %", of.latency_ms_p50, of.latency_ms_p99)],
+    ];
+    table(&rows.map(|row| row.map(str::to_owned).to_vec()))
 }
 
 fn topology(peers: &Peers) -> String {

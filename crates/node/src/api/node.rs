@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use mainframe_base::{Locator, Luminosity};
+use mainframe_base::{Locator, Luminosity, Prefix};
 use mainframe_core::cost;
 use mainframe_core::switchboard::{EndpointCommand, EndpointReply, RelayCommand, RelayReply, RelayStatus};
 use mainframe_core::wire::SizeClass;
@@ -22,6 +22,11 @@ use crate::tokens::Caller;
 
 /// Locators in one request to connect.
 const LOCATORS_MAX: usize = 64;
+/// Random look-ups of one estimate: more make it no better worth their questions.
+const LOOKUPS_MAX: u8 = 64;
+/// With more droppers than that nobody is hidden, and nothing was measured.
+const DROPPERS_PER_MILLE_MAX: u16 = 900;
+const NOT_ESTIMATED: &str = "no estimate was made";
 /// An estimate walks the network several times; a little less than the guard allows.
 const ESTIMATE_PATIENCE: Duration = Duration::from_secs(55);
 
@@ -78,22 +83,41 @@ pub(super) async fn connect(
     if reply == RelayReply::Done { Ok(StatusCode::NO_CONTENT) } else { Err(unexpected(&reply)) }
 }
 
-/// Estimates the network's size by random look-ups; takes seconds.
+/// Estimates the network's size by random look-ups, and counts the relays of a region; takes seconds.
 #[utoipa::path(post, path = "/api/v1/estimate", request_body = EstimateRequest, security(("token" = ["read"])),
     responses((status = 200, body = SizeEstimate), (status = "default", body = ApiError)))]
 pub(super) async fn estimate(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Payload(EstimateRequest { lookups }): Payload<EstimateRequest>,
+    Payload(request): Payload<EstimateRequest>,
 ) -> Result<Json<SizeEstimate>, Failure> {
     caller.needs(Scope::Read)?;
-    if !(1..=64).contains(&lookups) {
-        return Err(Failure::bad_request("no estimate was made", "look-ups must be 1 to 64"));
+    if request.lookups > LOOKUPS_MAX || request.droppers_per_mille > DROPPERS_PER_MILLE_MAX {
+        let why =
+            format!("look-ups are at most {LOOKUPS_MAX}, droppers at most {DROPPERS_PER_MILLE_MAX} in a thousand");
+        return Err(Failure::bad_request(NOT_ESTIMATED, why));
     }
-    let asked = api.desk.ask_relay(RelayCommand::Estimate { lookups }, ESTIMATE_PATIENCE).await;
-    let reply = asked.map_err(|none| Failure::no_answer("no estimate was made", none))?;
+    let command = RelayCommand::Estimate { lookups: request.lookups, region: region(&api, &request).await? };
+    let asked = api.desk.ask_relay(command, ESTIMATE_PATIENCE).await;
+    let reply = asked.map_err(|none| Failure::no_answer(NOT_ESTIMATED, none))?;
     let RelayReply::Estimate(estimate) = reply else { return Err(unexpected(&reply)) };
-    Ok(Json(views::estimate(estimate)))
+    Ok(Json(views::estimate_of_region(estimate, request.droppers_per_mille.into())))
+}
+
+/// The region asked about: the prefix given or around ourselves, darkened to the luminosity given.
+async fn region(api: &Api, request: &EstimateRequest) -> Result<Option<Prefix>, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| Failure::bad_request(NOT_ESTIMATED, why);
+    let bits = request.luminosity.map(luminosity).transpose()?;
+    let Some(prefix) = &request.prefix else {
+        let Some(bits) = bits else { return Ok(None) };
+        return Ok(Some(Prefix::of(&api.relay_status().await?.overlay, bits)));
+    };
+    let prefix: Prefix = prefix.parse().map_err(|error| wrong(&error))?;
+    let bits = bits.unwrap_or(prefix.luminosity());
+    if bits > prefix.luminosity() {
+        return Err(wrong(&format!("the prefix tells {} bits, fewer than the {bits} asked for", prefix.luminosity())));
+    }
+    Ok(Some(Prefix::of(&prefix.first_address(), bits)))
 }
 
 /// What follows `quote?`.

@@ -1,9 +1,11 @@
 //! The core's values in the API's words.
 
 use mainframe_base::{Fault, Role};
+use mainframe_core::cost::{self, Network, Sight};
 use mainframe_core::switchboard::{
-    EndpointStatus, Message, OpenedBy, Outcome, PeerView, RelayStatus, SizeEstimate, Step,
+    EndpointStatus, Estimate, Message, OpenedBy, Outcome, PeerView, RegionCount, RelayStatus, Step,
 };
+use mainframe_core::wire::SizeClass;
 use mainframe_sdk as sdk;
 
 use super::failure::code_of;
@@ -46,8 +48,33 @@ pub(super) fn endpoint_status(status: EndpointStatus, overflowed: u64) -> sdk::E
     }
 }
 
-pub(super) fn estimate(estimate: SizeEstimate) -> sdk::SizeEstimate {
-    sdk::SizeEstimate { nodes: estimate.nodes, lookups: estimate.lookups, at_ms: estimate.at.0 }
+pub(super) fn estimate(estimate: Estimate) -> sdk::SizeEstimate {
+    sdk::SizeEstimate { nodes: estimate.nodes, lookups: estimate.lookups, at_ms: estimate.at.0, region: None }
+}
+
+/// The estimate, and what the region that was counted gives if so many relays misbehave.
+pub(super) fn estimate_of_region(made: Estimate, droppers_per_mille: u64) -> sdk::SizeEstimate {
+    let network = Network { relays: made.nodes, droppers_per_mille };
+    let region = made.region.map(|count| region(&network, made.records, &count));
+    sdk::SizeEstimate { region, ..estimate(made) }
+}
+
+fn region(network: &Network, records: u32, count: &RegionCount) -> sdk::RegionEstimate {
+    let RegionCount { region, counted, milli_expected } = *count;
+    let sight = Sight { counted, milli_expected, records };
+    let outlook = cost::outlook(network, region.luminosity(), &sight, SizeClass::T);
+    sdk::RegionEstimate {
+        region: region.to_string(),
+        luminosity: region.luminosity().bits(),
+        counted,
+        relays: outlook.quote.region_relays,
+        set_p01: outlook.candidates.p01,
+        set_median: outlook.candidates.median,
+        transmissions: outlook.quote.milli_transmissions.div_ceil(1_000),
+        bytes: outlook.quote.bytes,
+        latency_ms_p50: outlook.latency.p50_ms,
+        latency_ms_p99: outlook.latency.p99_ms,
+    }
 }
 
 pub(super) fn peer(peer: PeerView) -> sdk::Peer {

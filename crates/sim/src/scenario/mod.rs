@@ -3,6 +3,7 @@
 mod churn;
 mod dark_routing;
 mod eavesdrop;
+mod estimate;
 mod footprint;
 mod full_address;
 mod letters;
@@ -36,6 +37,8 @@ pub enum Scenario {
     FullAddress,
     /// An hour of coming and going, then half the network vanishes, then every bootstrap node.
     Churn,
+    /// Estimates of the network, of regions, of costs, and the advisor's promise.
+    Estimate,
     /// What eavesdroppers learn: who sends, who may receive, who is who.
     Eavesdrop,
     /// An hour among liars: what can they make a node hold?
@@ -46,10 +49,11 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 6] = [
+    pub const ALL: [Scenario; 7] = [
         Scenario::DarkRouting,
         Scenario::FullAddress,
         Scenario::Churn,
+        Scenario::Estimate,
         Scenario::Eavesdrop,
         Scenario::Footprint,
         Scenario::Sybil,
@@ -61,6 +65,7 @@ impl Scenario {
             Scenario::DarkRouting => "dark-routing",
             Scenario::FullAddress => "full-address",
             Scenario::Churn => "churn",
+            Scenario::Estimate => "estimate",
             Scenario::Eavesdrop => "eavesdrop",
             Scenario::Footprint => "footprint",
             Scenario::Sybil => "sybil",
@@ -75,6 +80,7 @@ impl Scenario {
             Scenario::Churn => {
                 "do the tables stay complete when nodes come and go, and recover when half of them vanish?"
             }
+            Scenario::Estimate => "do relays know how many stand in a region, and what a packet there costs?",
             Scenario::Eavesdrop => "who sent a packet, whom is it for, and who stands where, to those who listen?",
             Scenario::Footprint => "how much can an hour of liars of every kind make an honest node hold?",
             Scenario::Sybil => "what do many nodes of one owner gain, at drawn and at ground positions?",
@@ -85,7 +91,9 @@ impl Scenario {
     pub fn bears(self, tables: Tables) -> bool {
         match self {
             Scenario::DarkRouting | Scenario::FullAddress => true,
-            Scenario::Churn | Scenario::Eavesdrop | Scenario::Footprint | Scenario::Sybil => tables == Tables::Grown,
+            Scenario::Churn | Scenario::Estimate | Scenario::Eavesdrop | Scenario::Footprint | Scenario::Sybil => {
+                tables == Tables::Grown
+            }
         }
     }
 
@@ -99,6 +107,7 @@ impl Scenario {
         match self {
             Scenario::DarkRouting => 500,
             Scenario::FullAddress => 5_000,
+            Scenario::Estimate => 50,
             Scenario::Eavesdrop => 1_000,
             Scenario::Churn | Scenario::Footprint => 3_600,
             Scenario::Sybil => 300,
@@ -143,6 +152,8 @@ pub struct Options {
     pub minutes: u64,
     /// Bits of the destination that dark packets reveal.
     pub luminosity: mainframe_base::Luminosity,
+    /// The only luminosity looked at, where a scenario looks at many.
+    pub only: Option<mainframe_base::Luminosity>,
     /// Share of relays that compare notes, 0..=1.
     pub colluders: f64,
     /// Packets a second that observers are to tell apart.
@@ -173,6 +184,7 @@ impl Options {
             sybils: 0.0,
             minutes: 60,
             luminosity: mainframe_base::Luminosity::at_most(3),
+            only: None,
             colluders: 0.1,
             packet_rate: 10,
             nudge_s: None,
@@ -249,6 +261,7 @@ pub fn play(joined: Joined, options: &Options, progress: &mut Progress) -> Repor
         Scenario::DarkRouting => dark_routing::play(&mut stage),
         Scenario::FullAddress => full_address::play(&mut stage),
         Scenario::Churn => churn::play(&mut stage),
+        Scenario::Estimate => estimate::play(&mut stage),
         Scenario::Eavesdrop => eavesdrop::play(&mut stage),
         Scenario::Footprint => footprint::play(&mut stage),
         Scenario::Sybil => sybil::play(&mut stage),

@@ -155,7 +155,7 @@ fn the_estimate_of_three_hundred_is_good_to_a_fifth() {
     net.run_for(60_000);
     let (dials, frames, start) = (net.dials, net.frames, net.now);
     for index in 0..20 {
-        net.act(index * 15, |overlay, now, out| overlay.start_estimate(now, 8, index as u64, out));
+        net.act(index * 15, |overlay, now, out| overlay.start_estimate(now, 8, None, index as u64, out));
     }
     net.run_for(60_000);
     let estimates: Vec<_> = net.nodes.iter().flat_map(|node| &node.estimates).collect();
@@ -176,7 +176,7 @@ fn the_estimate_of_three_hundred_is_good_to_a_fifth() {
 fn a_small_network_is_counted() {
     let mut net = Net::grown(10, 12, 200, OverlayConfig::default());
     net.run_for(20_000);
-    net.act(3, |overlay, now, out| overlay.start_estimate(now, 4, 1, out));
+    net.act(3, |overlay, now, out| overlay.start_estimate(now, 4, None, 1, out));
     net.run_for(40_000);
     assert_eq!(net.nodes[3].estimates.iter().map(|estimate| estimate.nodes).collect::<Vec<_>>(), [12]);
     assert_eq!(net.nodes[3].overlay.estimate(), net.nodes[3].estimates.first().copied());

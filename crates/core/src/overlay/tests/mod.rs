@@ -2,6 +2,7 @@
 
 mod beliefs;
 mod bench;
+mod counting;
 mod growing;
 mod harness;
 mod liars;
