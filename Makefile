@@ -7,9 +7,11 @@
 CARGO ?= cargo
 ONCE ?=
 export ONCE
+JOBS ?= 1
+ROUNDS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint licences needs
+.PHONY: help up test lint licences measure fuzz needs
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -34,6 +36,18 @@ lint: needs ## format and lints, warnings are errors
 licences: needs ## every dependency under a permissive licence
 	@echo "→ checking licences"
 	@python3 scripts/licences.py
+
+measure: needs ## play the simulator's whole suite (hours), write docs/measurements.md; JOBS=2 plays two runs at a time
+	@echo "→ building the simulator"
+	$(CARGO) build --locked --release --bin sim
+	@echo "→ playing (may be interrupted: what is done is kept in target/measure)"
+	@python3 scripts/measure.py --jobs $(JOBS)
+
+fuzz: needs ## ROUNDS (a million) of damaged frames, records and stores, outside of the tests
+	@echo "→ $(ROUNDS) rounds"
+	MAINFRAME_FUZZ_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p mainframe-core --test main fuzz
+	MAINFRAME_FUZZ_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p mainframe-node --lib store
+	@echo "→ nothing broke"
 
 # Rust links with the system's C compiler, and SQLite is compiled from source.
 needs:

@@ -308,6 +308,67 @@ mod tests {
         ]
     }
 
+    /// Cases of the tests that damage files: few in every run, many with `make fuzz`, whose rounds are a thousand times
+    /// cheaper.
+    fn cases() -> u32 {
+        let rounds = std::env::var("MAINFRAME_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse::<u32>().ok());
+        rounds.map_or(16, |rounds| (rounds / 1_000).max(16))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(cases()))]
+        #[test]
+        fn a_store_whose_log_was_cut_short_holds_the_first_commits_and_no_half_one(
+            commits in 1u8..20,
+            kept_per_mille in 0usize..=1_000,
+            tail in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let (before, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let mut store = open(&before, Half::Endpoint).unwrap();
+            for number in 0..commits {
+                store.put(Table::Inbox, &[number, 0], &[number]);
+                store.put(Table::Inbox, &[number, 1], &[0; 3_000]);
+                store.commit().unwrap();
+            }
+            // As after a power cut: what lies on the disk while the store is open, and of its log only a part.
+            let file = Half::Endpoint.file_name();
+            let log = format!("{file}-wal");
+            std::fs::copy(before.path().join(file), after.path().join(file)).unwrap();
+            let mut bytes = std::fs::read(before.path().join(&log)).unwrap();
+            bytes.truncate(bytes.len() * kept_per_mille / 1_000);
+            bytes.extend(tail);
+            std::fs::write(after.path().join(&log), bytes).unwrap();
+            let rows = open(&after, Half::Endpoint).unwrap().scan(Table::Inbox, None, 100);
+            prop_assert_eq!(rows.len() % 2, 0, "both rows of a commit, or none");
+            let expected = (0..rows.len() as u8 / 2).flat_map(|number| [vec![number, 0], vec![number, 1]]);
+            prop_assert!(rows.iter().map(|(key, _)| key.clone()).eq(expected));
+            prop_assert!(kept_per_mille < 1_000 || rows.len() == 2 * usize::from(commits));
+        }
+
+        #[test]
+        fn whatever_became_of_its_file_a_store_opens_or_says_what_is_wrong(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+            kept_per_mille in 300usize..=1_000,
+        ) {
+            for half in [Half::Relay, Half::Endpoint] {
+                let directory = tempfile::tempdir().unwrap();
+                let mut store = open(&directory, half).unwrap();
+                (0..40u8).for_each(|number| store.put(Table::ALL[0], &[number], &[number; 500]));
+                store.commit().unwrap();
+                drop(store);
+                let path = directory.path().join(half.file_name());
+                let mut bytes = std::fs::read(&path).unwrap();
+                bytes.truncate(bytes.len() * kept_per_mille / 1_000);
+                damage.iter().for_each(|(at, byte)| *at.get_mut(&mut bytes) = *byte);
+                std::fs::write(&path, bytes).unwrap();
+                match open(&directory, half) {
+                    Ok(store) => prop_assert!(store.scan(Table::ALL[0], None, 100).len() <= 40),
+                    Err(error) => prop_assert_eq!((half, error.kind()), (Half::Endpoint, ErrorKind::Store)),
+                }
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
         #[test]
