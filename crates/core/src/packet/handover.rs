@@ -57,7 +57,10 @@ pub(super) struct Handover {
     source: Option<LinkKey>,
     /// Whether our endpoint waits for the outcome.
     originated: bool,
+    /// Who would not take it, or must not: never asked again.
     tried: Vec<LinkKey>,
+    /// Who gave no receipt: asked again when nobody else is left, since cells get lost too.
+    silent: Vec<LinkKey>,
     attempts: u8,
     /// Whether the present peer was sent the cell twice: a receipt can get lost, and another delegate would spread all
     /// of its subtree again.
@@ -191,6 +194,7 @@ impl Packets {
             source,
             originated,
             tried: avoid.to_vec(),
+            silent: Vec::new(),
             attempts: 0,
             repeated: matches!(aim, Aim::Copy { pulled: true, .. }),
             since: scene.now,
@@ -264,6 +268,7 @@ impl Packets {
                     handover.repeated = true;
                     self.send(scene, id, peer);
                 } else {
+                    handover.silent.push(peer);
                     self.give_up_on(scene, id, peer);
                 }
             }
@@ -278,7 +283,9 @@ impl Packets {
         };
         let Some(handover) = self.pool.handovers.get_mut(&id).filter(with_peer) else { return };
         handover.due.take().into_iter().for_each(|due| self.deadlines.cancel(due));
-        handover.tried.push(peer);
+        if !handover.silent.contains(&peer) {
+            handover.tried.push(peer);
+        }
         handover.attempts += 1;
         handover.repeated = matches!(handover.aim, Aim::Copy { .. });
         handover.state = State::Idle;
@@ -301,12 +308,12 @@ impl Packets {
         let best = options.best(&mut self.rng, |peer| {
             let flow = self.flows.get(peer)?;
             let back = Some(*peer) == handover.source && !matches!(handover.aim, Aim::Copy { .. });
-            let passed_over = back || handover.tried.contains(peer);
+            let passed_over = back || handover.tried.contains(peer) || handover.silent.contains(peer);
             (!passed_over).then(|| (flow.is_shunned(scene.now), flow.trust.is_doubtful(), !flow.has_room(length)))
         });
         match best {
             None => {
-                self.end(scene, id, Err(Refusal::NoProgress));
+                self.ask_again_or_end(scene, id);
                 None
             }
             Some((peer, (.., false))) => {
@@ -318,6 +325,17 @@ impl Packets {
                 Some(peer)
             }
         }
+    }
+
+    /// Nobody is left: those who were silent are asked once more, as long as attempts and patience last. A copy has one
+    /// peer only, and what it misses is found by comparing sketches.
+    fn ask_again_or_end(&mut self, scene: &mut Scene<'_>, id: HandoverId) {
+        let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
+        if handover.silent.is_empty() || matches!(handover.aim, Aim::Copy { .. }) {
+            return self.end(scene, id, Err(Refusal::NoProgress));
+        }
+        handover.silent.clear();
+        self.try_again(scene.now, id, AGAIN_MS);
     }
 
     /// Queues for the peer's window, or keeps its place in the queue; looks around again after a while.

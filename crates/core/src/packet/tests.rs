@@ -397,6 +397,23 @@ fn a_busy_next_hop_is_asked_again_until_it_takes_the_cell() {
 }
 
 #[test]
+fn who_was_silent_is_asked_again_when_nobody_else_is_left() {
+    let mut world = World::new(2, 16);
+    let [alice, bob] = world.keys()[..] else { panic!("two nodes") };
+    world.send(alice, Prefix::of(&Address(bob.0), Luminosity::FULL));
+    for _ in 0..3 {
+        world.queue.clear();
+        while world.queue.is_empty() {
+            assert_eq!(world.ended, [], "it is owed still");
+            world.now = world.now + 50;
+            world.with(alice, |packets, scene| packets.wake(scene));
+        }
+    }
+    world.run(1_000);
+    assert_eq!((world.delivered.get(&bob), &world.ended[..]), (Some(&1), &[Ok(())][..]));
+}
+
+#[test]
 fn what_a_lost_peer_did_not_take_goes_to_another() {
     let mut world = World::new(150, 11);
     let region = prefix(0x20, 3);
