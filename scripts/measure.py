@@ -40,20 +40,27 @@ def output(*words):
     return subprocess.run([str(word) for word in words], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def wanted(plan):
+    runs = [entry["words"] for section in plan["section"] for entry in section["run"]]
+    return list(dict.fromkeys(runs + [words for picture in plan["picture"] for words in picture["runs"]]))
+
+
 def play(plan, folder, jobs):
-    """Plays what is missing; returns every report by the words that were played."""
-    wanted = [entry["words"] for section in plan["section"] for entry in section["run"]]
-    wanted += [words for picture in plan["picture"] for words in picture["runs"]]
+    """Plays what is missing."""
     suite = folder / "suite.txt"
-    suite.write_text("".join(f"{words}\n" for words in dict.fromkeys(wanted) if not words.startswith("compare")))
+    suite.write_text("".join(f"{words}\n" for words in wanted(plan) if not words.startswith("compare")))
     run(SIM, "suite", suite, "--out", folder, "--jobs", jobs)
+    for words in wanted(plan):
+        if words.startswith("compare") and words not in played(folder):
+            compare(words, folder)
+
+
+def played(folder):
+    """Every report and where it lies, by the words that were played."""
     reports = {}
     for path in sorted(folder.glob("*.json")):
         report = json.loads(path.read_text())
         reports[report["arguments"]] = (path, report)
-    for words in dict.fromkeys(wanted):
-        if words.startswith("compare") and words not in reports:
-            reports[words] = compare(words, folder)
     return reports
 
 
@@ -65,7 +72,6 @@ def compare(words, folder):
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(report) + "\n")
     unfinished.rename(path)
-    return path, report
 
 
 def figure(value):
@@ -132,30 +138,39 @@ def page(plan, reports):
              "table (`cargo run --release --bin sim -- …`), and gives the same figures on any machine, but for time and memory.", "",
              f"Measured {datetime.date.today().isoformat()} on {platform.machine()} with {os.cpu_count()} processors.", ""]
     for picture in plan["picture"]:
-        lines.append(f"![{picture['name']}](pictures/{picture['name']}.svg)")
+        if all(words in reports for words in picture["runs"]):
+            lines.append(f"![{picture['name']}](pictures/{picture['name']}.svg)")
     lines.append("")
     for section in plan["section"]:
         lines += [f"## {section['title']}", "", section["says"], ""]
         for entry in section["run"]:
-            write_run(entry, section, reports[entry["words"]][1], lines, broken)
+            if entry["words"] in reports:
+                write_run(entry, section, reports[entry["words"]][1], lines, broken)
+            else:
+                lines += [f"`{entry['words']}`: not played yet.", ""]
+                broken.append(f"{entry['words']}: not played yet")
     return "\n".join(lines), broken
 
 
 def draw(plan, reports):
     for picture in plan["picture"]:
-        paths = [reports[words][0] for words in picture["runs"]]
-        run(SIM, "plot", picture["name"], "--in", *paths, "--out", PICTURES / f"{picture['name']}.svg")
+        if all(words in reports for words in picture["runs"]):
+            paths = [reports[words][0] for words in picture["runs"]]
+            run(SIM, "plot", picture["name"], "--in", *paths, "--out", PICTURES / f"{picture['name']}.svg")
 
 
 def main():
     parser = argparse.ArgumentParser(description="Plays the measurements and writes docs/measurements.md.")
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; one of 10,000 relays takes about 4 GB")
     parser.add_argument("--check", action="store_true", help="compare with the page as it stands, write nothing")
+    parser.add_argument("--played", action="store_true", help="play nothing more, write what there is and what is missing")
     arguments = parser.parse_args()
     plan = tomllib.loads(PLAN.read_text())
     folder = ROOT / "target" / "measure" / output("git", "log", "-1", "--format=%h", "--", "crates/core", "crates/base", "crates/sim")
     folder.mkdir(parents=True, exist_ok=True)
-    reports = play(plan, folder, arguments.jobs)
+    if not arguments.played:
+        play(plan, folder, arguments.jobs)
+    reports = played(folder)
     text, broken = page(plan, reports)
     if arguments.check:
         same = NOISE.sub("", text) == NOISE.sub("", PAGE.read_text())
