@@ -10,6 +10,7 @@ use mainframe_core::wire::SizeClass;
 use super::{Series, Source, Words, bars, lines};
 use crate::compare::OURS;
 use crate::figures::mean;
+use crate::masks::Mask;
 
 /// A picture there is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +58,11 @@ impl Picture {
     }
 }
 
+/// Whether nobody lies in another way than by dropping in silence.
+fn drops_at_most(source: &Source) -> bool {
+    source.report["liars"].as_object().is_none_or(|liars| liars.keys().all(|kind| kind == Mask::SilentDropper.name()))
+}
+
 /// One figure of many reports: the mean of those that agree in `x`, by rising x.
 fn curve(
     name: &str,
@@ -77,9 +83,9 @@ fn curve(
 }
 
 fn of_scenario<'a>(sources: &'a [Source], scenario: &str) -> anyhow::Result<Vec<&'a Source>> {
-    let found: Vec<&Source> = sources.iter().filter(|source| source.is_of(scenario)).collect();
+    let found: Vec<&Source> = sources.iter().filter(|source| source.is_of(scenario) && drops_at_most(source)).collect();
     if found.is_empty() {
-        bail!("none of the {} reports is of `{scenario}`", sources.len());
+        bail!("none of the {} reports is of `{scenario}` without liars but silent droppers", sources.len());
     }
     Ok(found)
 }
