@@ -17,11 +17,11 @@ const DARK_PATIENCE_MS: u64 = 10_000;
 
 /// How many packets the try of this number, counted from 1, consists of.
 ///
-/// A dark packet spreads and enters at two points, so one is enough. A packet to one node has one path: each further
-/// try takes one path more, because the first showed that they are not safe. Each path also shows its first hop who
+/// A dark packet spreads and enters at two points, so one is enough. A packet to one node has one path: further tries
+/// take two, four and six, because the first showed that they are not safe. Each path also shows its first hop who
 /// sends; so no more are taken than help.
 pub fn packets_of_try(luminosity: Luminosity, number: u8) -> u8 {
-    if luminosity == Luminosity::FULL { number.max(1) } else { 1 }
+    if luminosity == Luminosity::FULL { (2 * number.saturating_sub(1)).max(1) } else { 1 }
 }
 
 /// How long to wait before the next try.
@@ -34,9 +34,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_packet_to_one_node_takes_one_path_more_with_each_try() {
+    fn a_packet_to_one_node_takes_more_paths_with_each_try_and_a_dark_one_does_not() {
         let packets = |luminosity| (1..=TRIES_MAX).map(|number| packets_of_try(luminosity, number)).collect::<Vec<_>>();
-        assert_eq!(packets(Luminosity::FULL), [1, 2, 3, 4]);
+        assert_eq!(packets(Luminosity::FULL), [1, 2, 4, 6]);
         assert_eq!(packets(Luminosity::at_most(4)), [1, 1, 1, 1]);
     }
 }
