@@ -3,7 +3,7 @@
 //! Rooms, each importing only from those above it; rooms on one line never import each other:
 //!
 //! ```text
-//! codec
+//! bucket  codec             how much may somebody ask for; how bytes are read
 //! crypto                     keys, records, sealing
 //! wire  store  neighbours    what crosses a link; where state is kept; whom we are connected to
 //! cost                       the price table and the luminosity advisor
@@ -13,6 +13,7 @@
 //!
 //! The life of a packet reads from top to bottom in `switchboard/outbound.rs` and `switchboard/inbound.rs`.
 
+mod bucket;
 pub mod codec;
 pub mod cost;
 pub mod crypto;

@@ -178,7 +178,7 @@ impl Overlay {
     /// not for this room; frames of peers already hung up are ignored.
     pub fn on_frame(&mut self, now: Time, from: LinkKey, frame: Frame, out: &mut OverlayOut) {
         let Some(peer) = self.peers.get_mut(&from) else { return };
-        if !peer.allowance.take(now) {
+        if !peer.allowance.take(now, 1) {
             return self.fault(now, from, Fault::Flood, out);
         }
         if !matches!(frame, Frame::Hello(_)) && peer.greeted.is_none() {

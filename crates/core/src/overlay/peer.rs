@@ -6,6 +6,7 @@ use mainframe_base::{Address, LinkKey, Locator, Role, Time};
 
 use super::ports::PeerSummary;
 use super::timers::never;
+use crate::bucket::Bucket;
 use crate::crypto::{Binding, NodeRecord};
 use crate::wire::{GetPeers, Neighbourhood};
 
@@ -25,31 +26,6 @@ pub(super) const HELLO_MS: u64 = 10_000;
 pub(super) const HELLO_AGAIN_MS: u64 = 2_000;
 /// How long a visit lasts after it was last of use, in milliseconds (guess).
 const VISIT_MS: u64 = 4_000;
-
-/// A token bucket; thousandths of a token, so that it needs no fractions.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bucket {
-    level_milli: u64,
-    burst: u64,
-    per_second: u64,
-    at: Time,
-}
-
-impl Bucket {
-    fn full(now: Time, burst: u64, per_second: u64) -> Bucket {
-        Bucket { level_milli: burst * 1_000, burst, per_second, at: now }
-    }
-
-    /// Takes one token if there is one.
-    pub(super) fn take(&mut self, now: Time) -> bool {
-        let gained = now.since_ms(self.at).saturating_mul(self.per_second);
-        self.level_milli = self.level_milli.saturating_add(gained).min(self.burst * 1_000);
-        self.at = self.at.max(now);
-        let Some(rest) = self.level_milli.checked_sub(1_000) else { return false };
-        self.level_milli = rest;
-        true
-    }
-}
 
 /// Why a question was asked: what its answer is good for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,19 +159,5 @@ impl Peer {
             outbound: self.outbound,
             since: self.since,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_gives_its_burst_and_then_its_rate() {
-        let mut bucket = Bucket::full(Time(0), 3, 2);
-        assert_eq!((0..5).filter(|_| bucket.take(Time(0))).count(), 3);
-        assert!(!bucket.take(Time(499)));
-        assert!(bucket.take(Time(999)));
-        assert_eq!((0..9).filter(|_| bucket.take(Time(3_600_000))).count(), 3);
     }
 }

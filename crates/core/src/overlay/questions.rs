@@ -35,7 +35,7 @@ impl Overlay {
         let request = self.request.wrapping_add(1);
         let Some(peer) = self.peers.get_mut(&key) else { return false };
         let willing = peer.is_relay() && peer.question.is_none() && peer.false_hints < FALSE_HINTS_MAX;
-        if !willing || !peer.pace.take(now) {
+        if !willing || !peer.pace.take(now, 1) {
             return false;
         }
         self.request = request;

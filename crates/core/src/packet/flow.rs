@@ -6,6 +6,7 @@ use mainframe_base::{Fault, Time};
 
 use super::handover::HandoverId;
 use super::trust::Trust;
+use crate::bucket::Bucket;
 use crate::neighbours::Neighbour;
 use crate::wire::{DigestEntry, Receipt};
 
@@ -199,52 +200,22 @@ impl Flow {
 
     /// Lets the peer send so many control entries, or says it is too many.
     pub(super) fn spend_control(&mut self, now: Time, entries: usize) -> Result<(), Fault> {
-        if self.control.spend(now, entries as u64) { Ok(()) } else { Err(Fault::Flood) }
+        if self.control.take(now, entries as u64) { Ok(()) } else { Err(Fault::Flood) }
     }
 
     /// Whether one more packet it announces may be waited for.
     pub(super) fn take_promise(&mut self, now: Time) -> bool {
-        self.promises.spend(now, 1)
+        self.promises.take(now, 1)
     }
 
     /// A packet it announced has come.
     pub(super) fn promise_kept(&mut self) {
-        self.promises.give_back(1);
+        self.promises.give_back();
     }
 
     /// Whether it may be sent one more cell that it pulls.
     pub(super) fn spend_pull(&mut self, now: Time) -> bool {
-        self.pulls.spend(now, 1)
-    }
-}
-
-/// So much at once, and so much a second on average.
-#[derive(Clone, Debug)]
-struct Bucket {
-    tokens: u64,
-    tokens_max: u64,
-    tokens_per_s: u64,
-    filled: Time,
-}
-
-impl Bucket {
-    fn full(now: Time, tokens_max: u64, tokens_per_s: u64) -> Bucket {
-        Bucket { tokens: tokens_max, tokens_max, tokens_per_s, filled: now }
-    }
-
-    fn spend(&mut self, now: Time, tokens: u64) -> bool {
-        let gained = now.since_ms(self.filled) * self.tokens_per_s / 1_000;
-        if gained > 0 {
-            self.give_back(gained);
-            self.filled = now;
-        }
-        let rest = self.tokens.checked_sub(tokens);
-        self.tokens = rest.unwrap_or(self.tokens);
-        rest.is_some()
-    }
-
-    fn give_back(&mut self, tokens: u64) {
-        self.tokens = (self.tokens + tokens).min(self.tokens_max);
+        self.pulls.take(now, 1)
     }
 }
 

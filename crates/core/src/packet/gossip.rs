@@ -77,7 +77,7 @@ impl Packets {
     pub fn pulls(&mut self, scene: &mut Scene<'_>, from: LinkKey, pulls: &[PullEntry]) {
         let Some(sender) = self.admit(scene, from, pulls.len()) else { return };
         for pull in pulls {
-            let Some(cell) = self.ring.get(&pull.id) else { continue };
+            let Some(cell) = self.ring.get(&pull.id).cloned() else { continue };
             let granted = pull.responsibility.bits() > sender.proximity;
             if !granted || !cell.destination().matches(&sender.address) {
                 scene.out.facts.push(PacketFact::Faulted(from, Fault::Impossible));
@@ -91,11 +91,9 @@ impl Packets {
             }
             let convicted = self.delegations.pulled(pull.id, pull.responsibility, from);
             convicted.into_iter().for_each(|judgement| self.judge_peer(scene.now, judgement));
-            let Some(cell) = self.ring.get(&pull.id) else { continue };
             self.counters.pulls_answered += 1;
             let aim = Aim::Copy { to: from, responsibility: pull.responsibility, pulled: true };
-            let order =
-                Order { cell: cell.clone(), budget: BudgetClass::MAX, aim, source: Some(from), originated: false };
+            let order = Order { cell, budget: BudgetClass::MAX, aim, source: Some(from), originated: false };
             self.hand_over(scene, order, &[]);
         }
     }
