@@ -77,6 +77,9 @@ pub enum Refusal {
     /// The node keeps as many people's keys as it can scan for.
     #[error("this node already scans for as many people or topics as it can")]
     TooManyKeys,
+    /// The node listens to as many regions as it can.
+    #[error("this node already listens to as many regions as it can")]
+    TooManyRegions,
     /// Sealing to the receiver's key would hide nothing.
     #[error("the receiver's key is of low order: nothing sealed to it would be secret")]
     WeakKey,

@@ -92,6 +92,11 @@ impl Prefix {
         self.address.proximity(address) >= self.luminosity.bits()
     }
 
+    /// Whether some address lies in both regions: one of two prefixes that meet holds the other.
+    pub fn overlaps(&self, other: &Prefix) -> bool {
+        self.address.proximity(&other.address) >= self.luminosity.bits().min(other.luminosity.bits())
+    }
+
     /// How close `address` comes: shared leading bits, at most the luminosity. Equal to it inside the region.
     pub fn proximity(&self, address: &Address) -> Proximity {
         self.address.proximity(address).min(self.luminosity.bits())

@@ -47,7 +47,7 @@ impl Hop {
         let config = RelayConfig { overlay: OverlayConfig::small_network(), ..RelayConfig::default() };
         let store = MemoryStore::default();
         let mut hop = Hop {
-            relay: Relay::new(NOW, config, myself, Vec::new(), [3; 32], &store),
+            relay: Relay::new(NOW, config, myself, Vec::new(), [3; 32], Vec::new(), &store),
             store,
             from: keys(2).link_key(),
             next: keys(3).link_key(),

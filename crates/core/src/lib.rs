@@ -7,7 +7,7 @@
 //! crypto                     keys, records, sealing
 //! wire  store  neighbours    what crosses a link; where state is kept; whom we are connected to
 //! cost                       the price table and the luminosity advisor
-//! overlay | packet           who our neighbours are | where a packet goes
+//! overlay | packet | hold    who our neighbours are | where a packet goes | what is kept for those who are away
 //! switchboard                the only place where rooms meet: the relay half and the endpoint half
 //! ```
 //!
@@ -17,6 +17,7 @@ mod bucket;
 pub mod codec;
 pub mod cost;
 pub mod crypto;
+pub mod hold;
 pub mod neighbours;
 pub mod overlay;
 pub mod packet;

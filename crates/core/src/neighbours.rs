@@ -17,6 +17,8 @@ pub struct Neighbour {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Neighbours {
     me: Address,
+    /// We are a guest: no region is ours, and every relay is closer to any than we are.
+    guest: bool,
     depth: Proximity,
     /// Sorted by proximity, then address.
     relays: Vec<Neighbour>,
@@ -25,9 +27,14 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
+    /// Nobody yet, seen by a guest.
+    pub fn of_guest(me: Address) -> Neighbours {
+        Neighbours { guest: true, ..Neighbours::none(me) }
+    }
+
     /// Nobody yet.
     pub fn none(me: Address) -> Neighbours {
-        Neighbours { me, depth: 0, relays: Vec::new(), ends: Vec::new() }
+        Neighbours { me, guest: false, depth: 0, relays: Vec::new(), ends: Vec::new() }
     }
 
     /// The relays with these keys and addresses, seen from `me` with a neighbourhood that begins at `depth`.
@@ -37,7 +44,7 @@ impl Neighbours {
             .map(|(key, address)| Neighbour { key, address, proximity: me.proximity(&address) })
             .collect();
         relays.sort_by_key(|relay| (relay.proximity, relay.address));
-        let mut neighbours = Neighbours { me, depth, relays, ends: Vec::new() };
+        let mut neighbours = Neighbours { me, guest: false, depth, relays, ends: Vec::new() };
         neighbours.count_bins();
         neighbours
     }
@@ -86,6 +93,16 @@ impl Neighbours {
         self.ends.get(last).copied().unwrap_or(self.relays.len())
     }
 
+    /// Whether we stand in the tables of others.
+    pub fn is_relay(&self) -> bool {
+        !self.guest
+    }
+
+    /// Whether we are a relay of this region.
+    pub fn is_inside(&self, region: &Prefix) -> bool {
+        self.is_relay() && region.matches(&self.me)
+    }
+
     /// Our own position.
     pub fn me(&self) -> &Address {
         &self.me
@@ -111,10 +128,11 @@ impl Neighbours {
         &self.relays[self.before(proximity)..]
     }
 
-    /// The relays closer to the prefix than we are. They all stand in one bin, or deeper ones.
+    /// The relays closer to the prefix than we are: of one bin, or for a guest all of them.
     pub fn closer_to<'a>(&'a self, prefix: &'a Prefix) -> impl Iterator<Item = &'a Neighbour> {
         let ours = prefix.proximity(&self.me);
-        self.bin(ours).iter().filter(move |relay| prefix.proximity(&relay.address) > ours)
+        let candidates = if self.guest { self.all() } else { self.bin(ours) };
+        candidates.iter().filter(move |relay| self.guest || prefix.proximity(&relay.address) > ours)
     }
 
     /// The connected relay with this key.

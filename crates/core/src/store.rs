@@ -15,11 +15,13 @@ pub enum Table {
     Inbox,
     /// Packet id → sequence number of the message opened from it.
     Opened,
+    /// Luminosity (2 bytes) and region (32 bytes) → the moment (8 bytes) until which everything sent there has come.
+    Attended,
 }
 
 impl Table {
     /// Every table, for implementations that create them.
-    pub const ALL: [Table; 3] = [Table::Peers, Table::Inbox, Table::Opened];
+    pub const ALL: [Table; 4] = [Table::Peers, Table::Inbox, Table::Opened, Table::Attended];
 
     /// The table's name in a database.
     pub fn name(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Table {
             Table::Peers => "peers",
             Table::Inbox => "inbox",
             Table::Opened => "opened",
+            Table::Attended => "attended",
         }
     }
 }

@@ -12,13 +12,14 @@ use mainframe_core::codec::Reader;
 use mainframe_core::crypto::{
     Binding, NodeKeys, NodeRecord, PersonAddress, RecordBody, Verifier, overlay_address, parse_topic_key,
 };
-use mainframe_core::overlay::{Myself, OverlayConfig};
+use mainframe_core::overlay::Myself;
 use mainframe_core::packet::PacketConfig;
 use mainframe_core::store::MemoryStore;
 use mainframe_core::switchboard::{LinkEvent, Relay, RelayConfig, RelayEffect, RelayInput};
 use mainframe_core::wire::{
-    BudgetClass, Cell, CellFrame, CellHeader, DigestEntry, ExpiryBucket, Frame, GetPeers, Hello, HoldClass,
-    Neighbourhood, Peers, PullEntry, Receipt, Recent, SizeClass, Verdict, payload_length,
+    Ask, BudgetClass, Cell, CellFrame, CellHeader, DigestEntry, ExpiryBucket, Frame, GetPeers, Hearing, Held, Hello,
+    HoldClass, Hour, Neighbourhood, Peers, PullEntry, Receipt, Recent, SizeClass, Subscribe, TagBucket, Verdict,
+    payload_length,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -78,6 +79,7 @@ fn cell(destination: Prefix, size_class: SizeClass) -> Cell {
 fn valid_frames() -> Vec<Bytes> {
     let id = PacketId([4; 16]);
     let responsibility = Luminosity::at_most(3);
+    let region = Prefix::of(&Address([0xB7; 32]), responsibility);
     let cell_frame = |destination, size_class, responsibility: Option<Luminosity>| {
         Frame::Cell(CellFrame {
             budget: BudgetClass::MAX,
@@ -101,6 +103,14 @@ fn valid_frames() -> Vec<Bytes> {
         Frame::GetPeers(GetPeers { request: 1, target: Address([8; 32]), limit: 20 }),
         Frame::Peers(Peers { request: 1, records: vec![record(3), record(4)] }),
         Frame::Neighbourhood(Neighbourhood { depth: 3, count: 9, digest: [6; 16] }),
+        Frame::Ask(Ask { request: 2, region, hour: Hour(9), bucket: TagBucket::of(&Tag([7; 16]), 3), after: id }),
+        Frame::Held(Held {
+            request: 2,
+            hearing: Hearing::Digests,
+            next: Some(id),
+            digests: vec![DigestEntry { id, responsibility, size_class: SizeClass::T }],
+        }),
+        Frame::Subscribe(Subscribe { region, bucket: TagBucket::ALL, hearing: Hearing::Cells }),
     ];
     frames.iter().map(|frame| frame.encode().to_bytes()).collect()
 }
@@ -179,9 +189,9 @@ impl Host {
             seed: [0; 32],
             verifier: Verifier::new(64),
         };
-        let config = RelayConfig { overlay: OverlayConfig::default(), packet: PacketConfig::default(), trace: true };
+        let config = RelayConfig { trace: true, ..RelayConfig::default() };
         let store = MemoryStore::default();
-        let relay = Relay::new(NOW, config, myself, Vec::new(), [3; 32], &store);
+        let relay = Relay::new(NOW, config, myself, Vec::new(), [3; 32], Vec::new(), &store);
         let peers = [keys(2).link_key(), keys(9).link_key()];
         let mut host = Host { relay, store, now: NOW, peers };
         host.connect();

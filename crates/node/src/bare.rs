@@ -71,7 +71,7 @@ impl BareRelay {
         let myself =
             Myself { network, role: Role::Relay, keys, seed: ADDRESS_SEED, verifier: Verifier::new(VERIFIED_MAX) };
         let config = RelayConfig { overlay: OverlayConfig::small_network(), ..RelayConfig::default() };
-        let relay = Relay::new(clock.now(), config, myself, Vec::new(), random::bytes(), &store);
+        let relay = Relay::new(clock.now(), config, myself, Vec::new(), random::bytes(), Vec::new(), &store);
         let mailbox = Arc::new(Mailbox::default());
         let desk = Arc::new(Desk::new(work.clone(), mailbox.clone()));
         let driver = RelayLoop {

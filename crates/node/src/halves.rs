@@ -20,7 +20,7 @@ pub(crate) fn relay(now: Time, config: &Config, keys: NodeKeys, store: &SqliteSt
     let settings = RelayConfig { overlay, trace: config.trace, ..RelayConfig::default() };
     let verifier = Verifier::new(VERIFIED_MAX);
     let myself = Myself { network: config.network, role: config.role, keys, seed: ADDRESS_SEED, verifier };
-    Relay::new(now, settings, myself, config.bootstrap.clone(), random::bytes(), store)
+    Relay::new(now, settings, myself, config.bootstrap.clone(), random::bytes(), Vec::new(), store)
 }
 
 /// The endpoint half, with nobody on it yet.

@@ -14,6 +14,8 @@ pub enum Kind {
     Pull,
     /// A sketch of recent packets.
     Recent,
+    /// Questions for held cells, their answers, and wishes to hear of new ones.
+    Hold,
     /// Everything else: custody, and what keeps the overlay.
     Other,
 }
@@ -32,6 +34,7 @@ pub fn kind(head: &[u8]) -> Kind {
         Some(3) => Kind::Digest,
         Some(4) => Kind::Pull,
         Some(5) => Kind::Recent,
+        Some(10..=12) => Kind::Hold,
         _ => Kind::Other,
     }
 }
@@ -42,10 +45,10 @@ pub fn is_on_the_way(frame: &[u8]) -> bool {
     kind(frame) == Kind::Cell && frame.get(4..6) == Some(&[0xFF; 2])
 }
 
-/// Whether a control frame is about packets (receipts, digests, pulls, sketches), rather than about the overlay.
+/// Whether a control frame is about packets (receipts, digests, pulls, sketches, holding), rather than about the overlay.
 pub fn is_about_packets(frame: &[u8]) -> bool {
-    // docs/protocol/packet.md §2: types 2 to 5
-    matches!(frame.first(), Some(2..=5))
+    // docs/protocol/packet.md §2: types 2 to 5; holding.md §2: types 10 to 12
+    matches!(frame.first(), Some(2..=5 | 10..=12))
 }
 
 /// The name of a cell, from its bytes or from a frame that ends in them.

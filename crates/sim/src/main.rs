@@ -117,7 +117,10 @@ struct RunArguments {
     /// Share of the nodes that are sybils of one owner, 0 to 0.9; `sybil` takes 0.1 if it is 0
     #[arg(long, default_value_t = 0.0)]
     sybils: f64,
-    /// Minutes that `footprint` lasts
+    /// Guests that come and go: holding only, three for each relay if it is 0
+    #[arg(long, default_value_t = 0)]
+    guests: usize,
+    /// Minutes that `footprint` and the messages of `holding` last
     #[arg(long, default_value_t = 60)]
     minutes: u64,
     /// Bits of the destination that are revealed, 0 to 254, or 256: 3 unless given; `estimate` looks at 0 to 12
@@ -301,6 +304,7 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         tries: arguments.tries,
         entries: arguments.entries,
         sybils: arguments.sybils,
+        guests: arguments.guests,
         minutes: arguments.minutes,
         luminosity: only.unwrap_or(usual.luminosity),
         only,

@@ -1,8 +1,11 @@
 //! One node of the simulated world: its machine, its store, its links.
 
-use mainframe_base::{LinkKey, Locator, Time};
+use std::collections::BTreeMap;
+
+use mainframe_base::{LinkKey, Locator, PacketId, Time};
 use mainframe_core::store::{MemoryStore, Tx};
-use mainframe_core::switchboard::{Endpoint, RelayEffect, RelayInput};
+use mainframe_core::switchboard::{Endpoint, HeldCell, RelayEffect, RelayInput, Shelf};
+use mainframe_core::wire::Cell;
 
 use crate::masks::Mask;
 use crate::moment::Moment;
@@ -49,6 +52,8 @@ pub(crate) struct Node<M> {
     pub(crate) endpoint: Option<Box<Endpoint>>,
     pub(crate) endpoint_wake_at: Option<Moment>,
     pub(crate) store: MemoryStore,
+    /// The cells it holds for others, on a disk of their own.
+    pub(crate) held: BTreeMap<PacketId, (Shelf, Cell)>,
     /// Counts starts: what was meant for an earlier life does not reach a later one.
     pub(crate) life: u32,
     /// When the earliest wake-up in the queue is due.
@@ -71,6 +76,7 @@ impl<M> Node<M> {
             endpoint: None,
             endpoint_wake_at: None,
             store: MemoryStore::default(),
+            held: BTreeMap::new(),
             life: 0,
             wake_at: None,
             power_fails: false,
@@ -93,6 +99,7 @@ impl<M> Node<M> {
             endpoint: None,
             endpoint_wake_at: None,
             store: self.store.clone(),
+            held: self.held.clone(),
             life: self.life,
             wake_at: self.wake_at,
             power_fails: self.power_fails,
@@ -141,6 +148,11 @@ impl<M> Node<M> {
             }
             _ => false,
         }
+    }
+
+    /// What its disk holds, as a start finds it.
+    pub(crate) fn found(&self) -> Vec<HeldCell> {
+        self.held.values().map(|(shelf, cell)| HeldCell::of(*shelf, cell)).collect()
     }
 
     /// Everything that ends with a life.

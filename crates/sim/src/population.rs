@@ -43,6 +43,7 @@ pub struct PopulationConfig {
 
 #[derive(Clone)]
 struct Member {
+    role: Role,
     address: Address,
     chain_secret: Secret<32>,
     link_secret: Secret<32>,
@@ -173,6 +174,19 @@ impl Population {
         id
     }
 
+    /// A new guest joins, through these.
+    pub fn add_guest(&mut self, through: &[NodeId]) -> NodeId {
+        let (id, keys) = self.enrol();
+        self.members[id.index()].role = Role::Guest;
+        self.run_relay(id, keys, through);
+        id
+    }
+
+    /// As what a node takes part.
+    pub fn role(&self, id: NodeId) -> Role {
+        self.members[id.index()].role
+    }
+
     /// Nodes with the addresses that grown ones would have, none of them running; and where their relays' own chance
     /// comes from.
     pub fn enrol_all(&mut self, nodes: usize) -> Vec<(NodeId, [u8; 32])> {
@@ -221,6 +235,7 @@ impl Population {
 
     fn enrol_with(&mut self, keys: &NodeKeys) -> NodeId {
         self.members.push(Member {
+            role: Role::Relay,
             address: overlay_of(keys),
             chain_secret: keys.chain_secret(),
             link_secret: keys.link_secret(),
@@ -263,9 +278,10 @@ impl Population {
         self.world.run_until(self.world.now() + seconds * 1_000_000);
     }
 
-    /// Who is online, and so what the tables should hold.
+    /// Which relays are online, and so what the tables should hold.
     pub fn truth(&self) -> Truth {
-        Truth::new(self.online().into_iter().map(|id| (*self.address(id), id)))
+        let relays = self.online().into_iter().filter(|id| self.role(*id) == Role::Relay);
+        Truth::new(relays.map(|id| (*self.address(id), id)))
     }
 
     /// How complete the neighbourhoods are, 0..=1.
@@ -353,15 +369,17 @@ impl Population {
             through.iter().filter(|other| **other != id).map(|other| self.world.locator(*other)).collect();
         let myself = Myself {
             network: NetworkId::MAIN,
-            role: Role::Relay,
+            role: self.members[id.index()].role,
             keys,
             seed: [0; 32],
             verifier: self.verifier.clone(),
         };
         let rng_seed = self.keys.bytes();
         let config = self.relay.clone();
-        self.world
-            .start(id, |now, store| Actor::new(Relay::new(now.time(), config, myself, bootstrap, rng_seed, store)));
+        let found = self.world.held(id);
+        self.world.start(id, |now, store| {
+            Actor::new(Relay::new(now.time(), config, myself, bootstrap, rng_seed, found, store))
+        });
         self.put_guise_on(id);
     }
 

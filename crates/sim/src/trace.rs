@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use mainframe_base::{LinkKey, Locator};
 use mainframe_core::switchboard::{
-    CommandId, Dispatch, EndpointEffect, EndpointInput, LinkEvent, RelayEffect, RelayEvent, RelayInput,
+    CommandId, Dispatch, EndpointEffect, EndpointInput, LinkEvent, RelayEffect, RelayEvent, RelayInput, StoreOrder,
+    StoreReport,
 };
 
 use crate::frames::{cell_name, telling};
@@ -37,6 +38,8 @@ impl Trace {
             RelayInput::Command(id, command) => self.debug(b'?', &(id, command)),
             RelayInput::Cell(id, dispatch) => self.dispatch(b'c', *id, dispatch),
             RelayInput::Wake => self.put(b"w"),
+            RelayInput::Store(StoreReport::Read(id, cell)) => self.debug(b'k', &(id, cell.is_some())),
+            RelayInput::Store(report) => self.debug(b'k', report),
         }
     }
 
@@ -57,6 +60,11 @@ impl Trace {
                 self.debug(b'/', reason);
             }
             RelayEffect::Cell(cell) => self.tagged(b'C', &cell_name(cell.bytes())),
+            RelayEffect::Store(StoreOrder::Keep(shelf, cell)) => {
+                self.debug(b'K', shelf);
+                self.tagged(b'K', &cell_name(cell.bytes()));
+            }
+            RelayEffect::Store(order) => self.debug(b'K', order),
             RelayEffect::Reply(id, reply) => self.debug(b'R', &(id, reply)),
             RelayEffect::Publish(event) => self.publish(event),
         }

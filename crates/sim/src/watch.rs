@@ -59,6 +59,7 @@ pub(crate) fn done(effect: &RelayEffect, peer: &LinkKey) -> Option<String> {
         | RelayEffect::Dial { .. }
         | RelayEffect::Hangup(..)
         | RelayEffect::Cell(_)
+        | RelayEffect::Store(_)
         | RelayEffect::Reply(..) => None,
     }
 }

@@ -17,7 +17,8 @@ pub struct OverlayConfig {
     pub subnet_max: usize,
     /// Guests served at once.
     pub guests_max: usize,
-    /// Relays a guest stays connected to.
+    /// Relays a guest stays connected to: one to hear from, one to check it by. With three, four guests for each relay would
+    /// fill all places.
     pub access_relays: usize,
     /// Connections of every kind: 8 bins of 18, a neighbourhood of 32, guests and passers-by fit twice (guess).
     pub peers_max: usize,
@@ -46,7 +47,7 @@ impl Default for OverlayConfig {
             neighbourhood: 8,
             subnet_max: 2,
             guests_max: 8,
-            access_relays: 3,
+            access_relays: 2,
             peers_max: 384,
             known_per_bin: 32,
             known_max: 1_024,

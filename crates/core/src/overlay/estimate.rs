@@ -74,6 +74,13 @@ impl Estimator {
         self.latest
     }
 
+    /// The number of a further look-up.
+    pub(super) fn take_lookup_id(&mut self) -> u32 {
+        let id = self.next_lookup;
+        self.next_lookup = id.wrapping_add(1);
+        id
+    }
+
     fn lookup_mut(&mut self, id: u32) -> Option<&mut Lookup> {
         self.round.as_mut()?.running.get_mut(&id).map(|(lookup, _)| lookup)
     }
@@ -116,6 +123,7 @@ impl Overlay {
 
     /// Takes every look-up as far as it goes now.
     pub(super) fn continue_lookups(&mut self, now: Time, out: &mut OverlayOut) {
+        self.continue_seeking(now, out);
         while let Some(mut round) = self.estimator.round.take().or_else(|| self.next_round()) {
             self.continue_round(now, &mut round, out);
             if !round.running.is_empty() {
@@ -135,7 +143,8 @@ impl Overlay {
         out: &mut OverlayOut,
     ) {
         let me = self.me.address();
-        if let Some(lookup) = self.estimator.lookup_mut(id) {
+        let sought = self.sought.iter_mut().find_map(|sought| sought.lookup_mut(id));
+        if let Some(lookup) = sought.or_else(|| self.estimator.lookup_mut(id)) {
             lookup.on_answer(from, records.into_iter().filter(|record| record.overlay != me));
         }
         self.continue_lookups(now, out);
@@ -196,8 +205,7 @@ impl Overlay {
         let connected = self.closest(&target, PEERS_MAX, None);
         let connected = connected.iter().filter_map(|key| self.record_of(key));
         let lookup = Lookup::of(now, target, connected.chain(round.found.values()).cloned());
-        let id = self.estimator.next_lookup;
-        self.estimator.next_lookup = id.wrapping_add(1);
+        let id = self.estimator.take_lookup_id();
         round.running.insert(id, (lookup, aim));
     }
 

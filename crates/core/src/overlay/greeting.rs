@@ -241,6 +241,7 @@ impl Overlay {
             self.discount_subnet(&address, peer.remote.ip);
             self.table_changed = true;
             self.survey_wanted |= self.neighbours.me().proximity(&address) >= self.goal;
+            self.seek_again(now, &address);
             self.reckon(now, out);
         }
         self.continue_lookups(now, out);

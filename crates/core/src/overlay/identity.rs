@@ -49,19 +49,23 @@ impl Identity {
         }
         let mut locators = self.record.locators.clone();
         locators.push(locator);
-        let body = RecordBody {
-            network: self.network(),
-            role: self.record.role,
-            seed: self.seed,
-            sequence: now.0.max(self.record.sequence + 1),
-            locators,
-        };
-        let record = self.keys.sign_record(body);
+        let record = self.signed(now, self.record.role, locators);
         if record.locators == self.record.locators {
             return false;
         }
         self.record = Arc::new(record);
         true
+    }
+
+    /// Signs a record that tells another role.
+    pub(super) fn take_role(&mut self, now: Time, role: Role) {
+        self.record = Arc::new(self.signed(now, role, self.record.locators.clone()));
+    }
+
+    fn signed(&self, now: Time, role: Role, locators: Vec<Locator>) -> NodeRecord {
+        let sequence = now.0.max(self.record.sequence + 1);
+        let body = RecordBody { network: self.network(), role, seed: self.seed, sequence, locators };
+        self.keys.sign_record(body)
     }
 
     /// A record told by someone else: of our network, and signed by its link key.

@@ -20,6 +20,8 @@ const QUESTIONS_AT_ONCE: usize = 3;
 const VISITS_MAX: usize = 16;
 /// Relays a look-up remembers: the closest.
 const SEEN_MAX: usize = 3 * PEERS_MAX;
+/// Relays that make a neighbourhood, as most networks have it (`OverlayConfig::neighbourhood`).
+const NEIGHBOURHOOD: usize = 8;
 /// When a look-up ends with what it has, in milliseconds (guess).
 const LOOKUP_MS: u64 = 30_000;
 
@@ -84,6 +86,12 @@ impl Lookup {
         }
     }
 
+    /// Where the neighbourhood of the target seems to begin: for guests, who have none of their own.
+    fn depth_seen(&self) -> Proximity {
+        let eighth = self.seen.values().nth(NEIGHBOURHOOD - 1);
+        eighth.map_or(0, |seen| seen.record.overlay.proximity(&self.target))
+    }
+
     /// The closest that are worth a question, closest first. One whose neighbour answered has nothing to add: both
     /// know the same neighbourhood.
     fn to_ask(&self, depth: Proximity) -> Vec<[u8; 32]> {
@@ -107,7 +115,8 @@ impl Overlay {
         let asked = |peer: &&Peer| peer.question.is_some_and(|open| open.purpose == Purpose::Lookup(id));
         let mut open = self.peers.values().filter(asked).count();
         let mut waiting = false;
-        for distance in lookup.to_ask(self.neighbours.depth()) {
+        let depth = if self.neighbours.is_relay() { self.neighbours.depth() } else { lookup.depth_seen() };
+        for distance in lookup.to_ask(depth) {
             if open >= QUESTIONS_AT_ONCE {
                 break;
             }

@@ -17,6 +17,7 @@
 //! | `estimate` | how large the network is, and a region of it |
 //! | `lookup` | who is closest to an address |
 //! | `census` | which part of a region is counted |
+//! | `regions` | relays of regions we listen to, and a guest's access relays |
 
 mod beliefs;
 mod book;
@@ -33,6 +34,7 @@ mod peer;
 mod ports;
 mod pruning;
 mod questions;
+mod regions;
 mod tending;
 #[cfg(test)]
 mod tests;
@@ -41,7 +43,7 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use mainframe_base::{Address, Fault, LinkKey, Locator, NetworkId, Proximity, Role, Time};
+use mainframe_base::{Address, Fault, LinkKey, Locator, Luminosity, NetworkId, Prefix, Proximity, Role, Time};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -57,6 +59,7 @@ use estimate::Estimator;
 use identity::Identity;
 use peer::Peer;
 use pruning::Subnet;
+use regions::Sought;
 use tending::Slot;
 use timers::Timers;
 
@@ -119,6 +122,10 @@ pub struct Overlay {
     places: Places,
     shunned: BTreeMap<LinkKey, Time>,
     estimator: Estimator,
+    /// Regions we listen to.
+    sought: Vec<Sought>,
+    /// When a guest may change an access relay next.
+    rotate_at: Time,
     /// Counts questions.
     request: u32,
     joined: bool,
@@ -145,7 +152,9 @@ impl Overlay {
         let mut rng = ChaCha8Rng::from_seed(rng_seed);
         let timers = Timers::new(now, &config, rng.next_u64());
         Overlay {
-            neighbours: Neighbours::none(me.address()),
+            neighbours: neighbours_of(&me),
+            sought: vec![Sought::new(now, Prefix::of(&me.address(), Luminosity::FULL))],
+            rotate_at: now,
             subnets: BTreeMap::new(),
             estimator: Estimator::new(),
             places: Places::new(now, bootstrap),
@@ -189,7 +198,14 @@ impl Overlay {
             Frame::GetPeers(question) => self.on_question(now, from, question, out),
             Frame::Peers(answer) => self.on_answer(now, from, answer, out),
             Frame::Neighbourhood(belief) => self.on_belief(now, from, belief, out),
-            Frame::Cell(_) | Frame::Custody(_) | Frame::Digest(_) | Frame::Pull(_) | Frame::Recent(_) => {}
+            Frame::Cell(_)
+            | Frame::Custody(_)
+            | Frame::Digest(_)
+            | Frame::Pull(_)
+            | Frame::Recent(_)
+            | Frame::Ask(_)
+            | Frame::Held(_)
+            | Frame::Subscribe(_) => {}
         }
     }
 
@@ -329,4 +345,9 @@ impl Overlay {
         self.tried.insert(key);
         self.timers.patience_by(at);
     }
+}
+
+/// Nobody yet, seen from where and as what we stand.
+fn neighbours_of(me: &Identity) -> Neighbours {
+    if me.role_is(Role::Guest) { Neighbours::of_guest(me.address()) } else { Neighbours::none(me.address()) }
 }

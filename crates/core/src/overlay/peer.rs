@@ -34,8 +34,6 @@ pub(super) enum Purpose {
     Survey,
     /// Who is in this suffix of this bin?
     Slot,
-    /// Who is anywhere? A guest's question.
-    Any,
     /// Who is near a place we look up? The number is the look-up's.
     Lookup(u32),
 }

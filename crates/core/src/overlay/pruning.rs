@@ -144,7 +144,9 @@ impl Overlay {
                 subnet: Subnet::of(peer.remote.ip),
                 outbound: peer.outbound,
                 since: peer.since,
-                stays: self.is_its_neighbour(peer, &relay.address) || young && crowd <= 2 * self.config.bin_size_max,
+                stays: self.is_its_neighbour(peer, &relay.address)
+                    || self.is_attended(&relay.address)
+                    || young && crowd <= 2 * self.config.bin_size_max,
             });
         }
         members
@@ -158,11 +160,11 @@ impl Overlay {
         plausible && self.neighbours.me().proximity(address) >= depth
     }
 
+    /// A guest keeps the closest relays, and those of other regions it listens to.
     fn prune_guest(&mut self, now: Time, out: &mut OverlayOut) {
-        let mut relays: Vec<(Time, LinkKey)> =
-            self.relays.values().filter_map(|key| self.peers.get(key)).map(|peer| (peer.since, peer.key)).collect();
-        relays.sort_unstable();
-        for (_, key) in relays.into_iter().skip(self.config.access_relays) {
+        let closest_first = self.neighbours.all().iter().rev().skip(self.config.access_relays);
+        let needless = closest_first.filter(|relay| !self.is_attended(&relay.address)).map(|relay| relay.key);
+        for key in needless.collect::<Vec<_>>() {
             self.hang_up(now, key, Goodbye::Pruned, out);
         }
     }

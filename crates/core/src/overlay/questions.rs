@@ -132,7 +132,7 @@ impl Overlay {
         self.timers.tend_soon(now);
         match question.purpose {
             Purpose::Survey => self.on_survey(now, from, question, &heard.records, out),
-            Purpose::Slot | Purpose::Any => {}
+            Purpose::Slot => {}
             Purpose::Lookup(lookup) => self.on_lookup_answer(now, lookup, from, heard.records, out),
         }
     }

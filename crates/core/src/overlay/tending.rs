@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mainframe_base::{Address, Fault, LinkKey, Proximity, Role, Time};
+use mainframe_base::{Address, Fault, LinkKey, Prefix, Proximity, Role, Time};
 
 use super::Overlay;
 use super::book::{Known, slot_address, slot_length, suffix_of};
@@ -57,11 +57,14 @@ impl Overlay {
         if self.is_lonely() {
             self.seek(now, out);
         } else if self.me.role_is(Role::Guest) {
-            self.tend_guest(now, out);
+            self.rotate(now, out);
         } else {
             self.fill_neighbourhood(now, out);
             self.all_slots_asked = self.fill_bins(now, out);
             self.ask_survey(now, out);
+        }
+        if !self.is_lonely() {
+            self.tend_regions(now, out);
         }
         self.announce_joined(now, out);
         self.continue_lookups(now, out);
@@ -70,7 +73,8 @@ impl Overlay {
     /// Whether a relay at this address would make the table better.
     pub(super) fn is_wanted(&self, address: &Address) -> bool {
         if self.me.role_is(Role::Guest) {
-            return self.relays.len() < self.config.access_relays;
+            let serves = |region: &Prefix| self.serves(region, address);
+            return self.relays.len() < self.config.access_relays || self.regions().any(serves);
         }
         let proximity = self.neighbours.me().proximity(address);
         if proximity >= self.goal.min(self.neighbours.depth())
@@ -264,36 +268,6 @@ impl Overlay {
         };
         if let Some(bin) = next.filter(|bin| *bin >= self.goal) {
             self.ask(now, from, me.with_bit_flipped(bin), PEERS_MAX as u8, Purpose::Survey, out);
-        }
-    }
-
-    /// A guest keeps a few relays, whichever they are, and asks those it has for more.
-    fn tend_guest(&mut self, now: Time, out: &mut OverlayOut) {
-        let standing = self.relays.len() + self.dials.len();
-        let Some(wanted) = self.config.access_relays.checked_sub(standing).filter(|wanted| *wanted > 0) else { return };
-        let mut candidates: Vec<_> = self
-            .book
-            .all()
-            .filter(|(_, known)| known.may_be_dialled(now))
-            .map(|(address, known)| (known.promise(), *address))
-            .collect();
-        candidates.sort_unstable();
-        let dialled = candidates
-            .into_iter()
-            .filter(|(_, address)| self.dial_known(now, address, false, out))
-            .take(wanted)
-            .count();
-        if dialled < wanted {
-            let slot = *self.slots.entry((0, 0)).or_insert(Slot { ask_at: now, tries: 0 });
-            if slot.ask_at <= now {
-                let target = self.random_address();
-                self.closest(&target, 1, None).into_iter().for_each(|key| {
-                    self.ask(now, key, target, PEERS_MAX as u8, Purpose::Any, out);
-                });
-                let ask_at = now + SLOT_WAITS_MS[slot.tries.min(2)];
-                self.slots.insert((0, 0), Slot { ask_at, tries: slot.tries + 1 });
-            }
-            self.timers.tend_by(self.slots[&(0, 0)].ask_at.max(now + 1_000));
         }
     }
 

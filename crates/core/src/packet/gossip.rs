@@ -73,29 +73,49 @@ impl Packets {
         }
     }
 
-    /// Pulls from a neighbour: serve what we keep, to relays of its region only.
-    pub fn pulls(&mut self, scene: &mut Scene<'_>, from: LinkKey, pulls: &[PullEntry]) {
-        let Some(sender) = self.admit(scene, from, pulls.len()) else { return };
+    /// Pulls from a peer: relays of a packet's region are served from what we keep. Returns those of others, and of what we do
+    /// not keep: they ask for what is held.
+    pub fn pulls(&mut self, scene: &mut Scene<'_>, from: LinkKey, pulls: &[PullEntry]) -> Vec<PullEntry> {
+        let sender = self.admit(scene, from, pulls.len());
+        let mut others = Vec::new();
         for pull in pulls {
-            let Some(cell) = self.ring.get(&pull.id).cloned() else { continue };
-            let granted = pull.responsibility.bits() > sender.proximity;
-            if !granted || !cell.destination().matches(&sender.address) {
-                scene.out.facts.push(PacketFact::Faulted(from, Fault::Impossible));
-                continue;
+            let cell = self.ring.get(&pull.id);
+            let of_region = |relay: &Neighbour| cell.is_some_and(|cell| cell.destination().matches(&relay.address));
+            match (cell.cloned(), sender.filter(of_region)) {
+                (Some(cell), Some(sender)) if pull.responsibility.bits() > sender.proximity => {
+                    self.serve_region(scene, from, cell, pull.responsibility);
+                }
+                (_, None) if pull.responsibility == Luminosity::FULL => others.push(*pull),
+                (None, _) => {}
+                (Some(_), _) => scene.out.facts.push(PacketFact::Faulted(from, Fault::Impossible)),
             }
-            let room = self.pool.has_room(Some(from), cell.bytes().len());
-            let allowed = room && self.flows.get_mut(&from).is_some_and(|flow| flow.spend_pull(scene.now));
-            if !allowed {
-                self.counters.pulls_refused += 1;
-                continue;
-            }
-            let convicted = self.delegations.pulled(pull.id, pull.responsibility, from);
-            convicted.into_iter().for_each(|judgement| self.judge_peer(scene.now, judgement));
-            self.counters.pulls_answered += 1;
-            let aim = Aim::Copy { to: from, responsibility: pull.responsibility, pulled: true };
-            let order = Order { cell, budget: BudgetClass::MAX, aim, source: Some(from), originated: false };
-            self.hand_over(scene, order, &[]);
         }
+        others
+    }
+
+    fn serve_region(&mut self, scene: &mut Scene<'_>, to: LinkKey, cell: Cell, responsibility: Luminosity) {
+        let room = self.pool.has_room(Some(to), cell.bytes().len());
+        let allowed = room && self.flows.get_mut(&to).is_some_and(|flow| flow.spend_pull(scene.now));
+        if !allowed {
+            self.counters.pulls_refused += 1;
+            return;
+        }
+        let convicted = self.delegations.pulled(cell.id(), responsibility, to);
+        convicted.into_iter().for_each(|judgement| self.judge_peer(scene.now, judgement));
+        self.counters.pulls_answered += 1;
+        self.send_pulled(scene, to, cell, responsibility);
+    }
+
+    /// Owes a peer a cell that it asked for.
+    pub(super) fn send_pulled(&mut self, scene: &mut Scene<'_>, to: LinkKey, cell: Cell, responsibility: Luminosity) {
+        let aim = Aim::Copy { to, responsibility, pulled: true };
+        let order = Order { cell, budget: BudgetClass::MAX, aim, source: Some(to), originated: false };
+        self.hand_over(scene, order, &[]);
+    }
+
+    /// Whether this peer owes us the answer to a pull of this packet.
+    pub(super) fn is_pulled_from(&self, from: &LinkKey, id: &PacketId) -> bool {
+        self.wanted.get(id).is_some_and(|wanted| wanted.asked == Some(*from))
     }
 
     /// A neighbour's sketch: tell it of settled packets it lacks, and show it ours if we showed none lately.

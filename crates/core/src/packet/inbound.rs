@@ -6,14 +6,21 @@ use super::handover::Order;
 use super::partition::{Asked, asked};
 use super::route::Aim;
 use super::seen::Seen;
-use super::{PacketFact, Packets, Scene};
-use crate::wire::{CellFrame, Receipt, Verdict};
+use super::{PacketFact, Packets, Scene, Step};
+use crate::wire::{Cell, CellFrame, Receipt, Verdict};
 
 impl Packets {
-    /// A cell from a peer that has said who it is. Custody is answered before anyone looks for whom the cell is.
-    pub fn cell(&mut self, scene: &mut Scene<'_>, from: LinkKey, frame: CellFrame) {
+    /// A cell from a peer that has said who it is. Custody is answered before anyone looks for whom the cell is. `expected`:
+    /// we asked this peer for what is held, or listen to a region there.
+    pub fn cell(&mut self, scene: &mut Scene<'_>, from: LinkKey, frame: CellFrame, expected: bool) {
         self.counters.cells_received += 1;
         let nonce = frame.custody_nonce;
+        let served = frame.responsibility == Some(Luminosity::FULL);
+        let away = !scene.neighbours.is_inside(&frame.cell.destination());
+        if served && (expected || away && self.is_pulled_from(&from, &frame.cell.id())) {
+            self.take_served(scene, &frame.cell);
+            return self.owe_receipt(from, Receipt { nonce, verdict: Verdict::TookOver });
+        }
         match self.judge(scene, from, frame) {
             Ok(verdict) => self.owe_receipt(from, Receipt { nonce, verdict }),
             Err(fault) => scene.out.facts.push(PacketFact::Faulted(from, fault)),
@@ -23,7 +30,7 @@ impl Packets {
     fn judge(&mut self, scene: &mut Scene<'_>, from: LinkKey, frame: CellFrame) -> Result<Verdict, Fault> {
         frame.cell.header().expiry.check(scene.now)?;
         let destination = frame.cell.destination();
-        let inside = destination.matches(scene.neighbours.me());
+        let inside = scene.neighbours.is_inside(&destination);
         let verdict = match frame.responsibility {
             None if inside => self.take_entry(scene, from, frame),
             None => self.take_on_the_way(scene, from, frame),
@@ -52,6 +59,19 @@ impl Packets {
         })
     }
 
+    /// A cell that we asked for. It is nobody's business that we have it now: it is not kept for pulls, and not spread.
+    fn take_served(&mut self, scene: &mut Scene<'_>, cell: &Cell) {
+        self.forget_wanted(&cell.id());
+        if self.seen.get(&cell.id()).is_some_and(|seen| seen.responsibility.is_some()) {
+            self.counters.cells_duplicate += 1;
+            return;
+        }
+        self.mark(scene.now, cell, |seen| seen.responsibility = Some(Luminosity::FULL));
+        self.counters.cells_delivered += 1;
+        scene.out.facts.push(PacketFact::Stepped { id: cell.id(), peer: None, step: Step::Arrived });
+        scene.out.arrived.push(self.config.keeping.keep(cell));
+    }
+
     /// A packet on its way to a region that is not ours.
     fn take_on_the_way(&mut self, scene: &mut Scene<'_>, from: LinkKey, frame: CellFrame) -> Result<(), Refusal> {
         let CellFrame { cell, budget, standby, .. } = frame;
@@ -61,7 +81,8 @@ impl Packets {
             self.counters.cells_duplicate += 1;
             return Ok(());
         }
-        if scene.neighbours.closer_to(&cell.destination()).all(|relay| relay.key == from) {
+        let nobody = || scene.neighbours.closer_to(&cell.destination()).all(|relay| relay.key == from);
+        if !scene.neighbours.is_relay() || nobody() {
             return Err(Refusal::NoProgress);
         }
         self.room_for(&cell, from)?;
@@ -128,7 +149,7 @@ impl Packets {
         Ok(())
     }
 
-    fn room_for(&self, cell: &crate::wire::Cell, from: LinkKey) -> Result<(), Refusal> {
+    fn room_for(&self, cell: &Cell, from: LinkKey) -> Result<(), Refusal> {
         if self.pool.has_room(Some(from), cell.bytes().len()) { Ok(()) } else { Err(Refusal::Busy) }
     }
 

@@ -109,8 +109,6 @@ impl Dispatch {
 pub enum PacketWish {
     /// Send a frame to a connected peer.
     Send(LinkKey, Frame),
-    /// Hand a cell of our region to the endpoint half.
-    Deliver(Cell),
 }
 
 /// What happened.
@@ -157,6 +155,8 @@ pub struct PacketOut {
     pub wishes: Vec<PacketWish>,
     /// What happened, in order.
     pub facts: Vec<PacketFact>,
+    /// Cells that came to stay: those of our region, and those we asked for.
+    pub arrived: Vec<Cell>,
 }
 
 /// When a call is made, among whom, and what it leaves behind.
@@ -304,7 +304,7 @@ impl Packets {
     pub fn originate(&mut self, scene: &mut Scene<'_>, dispatch: Dispatch) -> Result<PacketId, Refusal> {
         let Dispatch { cell, budget, instead_of } = dispatch;
         let id = cell.id();
-        let inside = cell.destination().matches(scene.neighbours.me());
+        let inside = scene.neighbours.is_inside(&cell.destination());
         if !inside && scene.neighbours.all().is_empty() {
             return Err(Refusal::NotConnected);
         }
@@ -327,6 +327,19 @@ impl Packets {
             scene.out.facts.push(PacketFact::Ended(id, result));
         }
         Ok(id)
+    }
+
+    /// Hands a cell to a peer that asked for it or listens to its region. When too much is owed already nothing happens: it
+    /// asks again.
+    pub fn serve(&mut self, scene: &mut Scene<'_>, to: LinkKey, cell: Cell) {
+        if self.flows.contains_key(&to) && self.pool.has_room(Some(to), cell.bytes().len()) {
+            self.send_pulled(scene, to, cell, Luminosity::FULL);
+        }
+    }
+
+    /// A cell of the last minutes.
+    pub fn recent_cell(&self, id: &PacketId) -> Option<&Cell> {
+        self.ring.get(id)
     }
 
     /// Does what the time has come for.

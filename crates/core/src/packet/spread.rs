@@ -7,7 +7,7 @@ use super::handover::Order;
 use super::partition::{neighbourhood, subtrees};
 use super::route::Aim;
 use super::seen::Seen;
-use super::{PacketFact, PacketWish, Packets, Scene, Step};
+use super::{PacketFact, Packets, Scene, Step};
 use crate::neighbours::Neighbour;
 use crate::wire::{BudgetClass, Cell, DigestEntry};
 
@@ -55,7 +55,7 @@ impl Packets {
         self.counters.cells_delivered += 1;
         self.schedule_gossip(scene.now);
         scene.out.facts.push(PacketFact::Stepped { id: cell.id(), peer: None, step: Step::Arrived });
-        scene.out.wishes.push(PacketWish::Deliver(kept));
+        scene.out.arrived.push(kept);
     }
 
     /// Divides our prefix of `responsibility` bits.

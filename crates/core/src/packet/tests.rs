@@ -85,11 +85,9 @@ impl World {
         let (packets, neighbours) = self.nodes.get_mut(&key).unwrap();
         let result = act(packets, &mut Scene { now: self.now, neighbours, out: &mut out });
         packets.flush(&mut out);
-        for wish in out.wishes {
-            match wish {
-                PacketWish::Deliver(_) => *self.delivered.entry(key).or_default() += 1,
-                PacketWish::Send(to, frame) => self.post(key, to, frame),
-            }
+        out.arrived.iter().for_each(|_| *self.delivered.entry(key).or_default() += 1);
+        for PacketWish::Send(to, frame) in out.wishes {
+            self.post(key, to, frame);
         }
         for fact in out.facts {
             match fact {
@@ -116,12 +114,18 @@ impl World {
             return;
         }
         self.with(to, |packets, scene| match frame {
-            Frame::Cell(frame) => packets.cell(scene, from, frame),
+            Frame::Cell(frame) => packets.cell(scene, from, frame, false),
             Frame::Custody(receipts) => packets.receipts(scene, from, &receipts),
             Frame::Digest(digests) => packets.digests(scene, from, &digests),
-            Frame::Pull(pulls) => packets.pulls(scene, from, &pulls),
+            Frame::Pull(pulls) => drop(packets.pulls(scene, from, &pulls)),
             Frame::Recent(recent) => packets.recent(scene, from, &recent),
-            Frame::Hello(_) | Frame::GetPeers(_) | Frame::Peers(_) | Frame::Neighbourhood(_) => unreachable!(),
+            Frame::Hello(_)
+            | Frame::GetPeers(_)
+            | Frame::Peers(_)
+            | Frame::Neighbourhood(_)
+            | Frame::Ask(_)
+            | Frame::Held(_)
+            | Frame::Subscribe(_) => unreachable!("not for this room"),
         });
     }
 

@@ -1,9 +1,10 @@
 //! Questions and orders from the node's own interfaces.
 
-use mainframe_base::Time;
+use mainframe_base::{Refusal, Time};
 
 use super::relay::Said;
 use super::{CommandId, HangupReason, PeerView, Relay, RelayCommand, RelayEffect, RelayReply, RelayStatus};
+use crate::hold::HoldScene;
 
 impl Relay {
     pub(super) fn command(
@@ -24,6 +25,25 @@ impl Relay {
                 self.overlay.connect(now, locators, &mut said.overlay);
                 RelayReply::Done
             }
+            RelayCommand::Attend { region, bucket, since } => {
+                let scene = &mut HoldScene { now, neighbours: self.overlay.neighbours(), out: &mut said.hold };
+                if self.hold.attend(scene, region, bucket, since) {
+                    self.overlay.attend(now, self.hold.regions().collect());
+                    RelayReply::Done
+                } else {
+                    RelayReply::Refused(Refusal::TooManyRegions)
+                }
+            }
+            RelayCommand::Unattend(region) => {
+                let scene = &mut HoldScene { now, neighbours: self.overlay.neighbours(), out: &mut said.hold };
+                self.hold.leave(scene, &region);
+                self.overlay.attend(now, self.hold.regions().collect());
+                RelayReply::Done
+            }
+            RelayCommand::TakeRole(role) => {
+                self.overlay.take_role(now, role, &mut said.overlay);
+                RelayReply::Done
+            }
             RelayCommand::Leave => {
                 let peers = self.overlay.peers();
                 out.extend(peers.map(|peer| RelayEffect::Hangup(peer.key, HangupReason::Leaving)));
@@ -39,6 +59,7 @@ impl Relay {
         let neighbours = self.overlay.neighbours();
         let (pending_bytes, pending_bytes_max) = self.packets.pending_bytes();
         let mut counters: std::collections::BTreeMap<_, _> = self.packets.counters().pairs().into_iter().collect();
+        counters.extend(self.hold.counters().pairs());
         counters.insert("seen_ended_early", self.packets.seen_ended_early());
         RelayStatus {
             network: self.network,
@@ -53,6 +74,7 @@ impl Relay {
             estimate: self.overlay.estimate(),
             pending_bytes,
             pending_bytes_max,
+            hold: self.hold.status(),
             counters,
             faults: self.faults.clone(),
         }

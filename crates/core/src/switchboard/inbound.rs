@@ -5,6 +5,7 @@ use mainframe_base::{LinkKey, Time};
 
 use super::relay::Said;
 use super::{LinkEvent, Relay};
+use crate::hold::HoldScene;
 use crate::packet::Scene;
 use crate::wire::Frame;
 
@@ -38,13 +39,28 @@ impl Relay {
         if !of_overlay && !self.overlay.is_greeted(&from) {
             return self.overlay.on_early_frame(now, from, &mut said.overlay);
         }
-        let scene = &mut Scene { now, neighbours: self.overlay.neighbours(), out: &mut said.packets };
+        let neighbours = self.overlay.neighbours();
+        let scene = &mut Scene { now, neighbours, out: &mut said.packets };
+        let hold_scene = &mut HoldScene { now, neighbours, out: &mut said.hold };
         match frame {
-            Frame::Cell(frame) => self.packets.cell(scene, from, frame),
+            Frame::Cell(frame) => {
+                let expected = self.hold.expects(hold_scene, &from, &frame.cell);
+                self.packets.cell(scene, from, frame, expected);
+            }
             Frame::Custody(receipts) => self.packets.receipts(scene, from, &receipts),
             Frame::Digest(digests) => self.packets.digests(scene, from, &digests),
-            Frame::Pull(pulls) => self.packets.pulls(scene, from, &pulls),
+            Frame::Pull(pulls) => {
+                let others = self.packets.pulls(scene, from, &pulls);
+                self.hold.pulled(hold_scene, from, &others, |id| self.packets.recent_cell(id).cloned());
+            }
             Frame::Recent(recent) => self.packets.recent(scene, from, &recent),
+            Frame::Ask(ask) => self.hold.asked(hold_scene, from, &ask),
+            Frame::Held(held) => self.hold.answered(hold_scene, from, &held),
+            Frame::Subscribe(wish) => {
+                if let Err(fault) = self.hold.subscribed(from, wish) {
+                    self.overlay.fault(now, from, fault, &mut said.overlay);
+                }
+            }
             Frame::Hello(_) | Frame::GetPeers(_) | Frame::Peers(_) | Frame::Neighbourhood(_) => {
                 self.overlay.on_frame(now, from, frame, &mut said.overlay);
             }

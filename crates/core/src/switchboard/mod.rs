@@ -10,6 +10,7 @@ mod inbox;
 mod outbound;
 mod ports;
 
+pub use crate::hold::{AttendanceView, HeldCell, HoldStatus, Shelf, StoreOrder, StoreReport};
 pub use crate::overlay::{Estimate, RegionCount};
 pub use crate::packet::{Dispatch, Step};
 pub use ports::{

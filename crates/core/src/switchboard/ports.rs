@@ -8,9 +8,10 @@ use mainframe_base::{
 };
 
 use crate::crypto::PersonKeys;
+use crate::hold::{HoldStatus, StoreOrder, StoreReport};
 use crate::overlay::Estimate;
 use crate::packet::{Dispatch, Step};
-use crate::wire::{BudgetClass, Cell, HoldClass, OutFrame};
+use crate::wire::{BudgetClass, Cell, HoldClass, OutFrame, TagBucket};
 
 /// Ties an answer to its question; chosen by whoever asks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -93,6 +94,8 @@ pub enum RelayInput {
     Command(CommandId, RelayCommand),
     /// A cell from the endpoint half, to be sent into the network; answered with `Reply`.
     Cell(CommandId, Dispatch),
+    /// The store of held cells has done what it was told.
+    Store(StoreReport),
     /// The time asked for by `next_wake` has come.
     Wake,
 }
@@ -119,6 +122,19 @@ pub enum RelayCommand {
     },
     /// Dial these locators now, as hints from an invitation or an operator.
     Connect(Vec<Locator>),
+    /// Listen to a region: get what is held of what was sent to it since that moment, and what comes from now on.
+    Attend {
+        /// The region.
+        region: Prefix,
+        /// Which of its tags.
+        bucket: TagBucket,
+        /// What was sent before is of no interest.
+        since: Time,
+    },
+    /// Listen to a region no more.
+    Unattend(Prefix),
+    /// Take part as a relay or as a guest from now on, whatever was configured.
+    TakeRole(Role),
     /// Hang up on everyone; the node is about to stop.
     Leave,
 }
@@ -139,6 +155,8 @@ pub enum RelayEffect {
     Hangup(LinkKey, HangupReason),
     /// A cell of our regions, for the endpoint half.
     Cell(Cell),
+    /// Something for the store of held cells to do; nothing waits for it.
+    Store(StoreOrder),
     /// The answer to a command or to a cell.
     Reply(CommandId, RelayReply),
     /// Something the node's interfaces may want to know.
@@ -154,7 +172,7 @@ pub enum RelayReply {
     Topology(Vec<PeerView>),
     /// To `Estimate`, when the look-ups have ended.
     Estimate(Estimate),
-    /// To `Connect` and `Leave`.
+    /// To `Connect`, `Attend`, `Unattend`, `TakeRole` and `Leave`.
     Done,
     /// To `Cell`: the packet is in our custody and will be handed over.
     Accepted(PacketId),
@@ -189,6 +207,8 @@ pub struct RelayStatus {
     pub pending_bytes: usize,
     /// The most `pending_bytes` ever was.
     pub pending_bytes_max: usize,
+    /// What it holds for others, and the regions it listens to.
+    pub hold: HoldStatus,
     /// Counts since the start, by name: cells received, forwarded, spread, pulled, duplicates, refused, …
     pub counters: BTreeMap<&'static str, u64>,
     /// Faults of peers since the start.

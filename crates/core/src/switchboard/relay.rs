@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use mainframe_base::{Fault, Held, LinkKey, Locator, NetworkId, Role, Time};
+use mainframe_base::{Fault, Held, LinkKey, Locator, Luminosity, NetworkId, Prefix, Role, Time};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::{HangupReason, RelayEffect, RelayEvent, RelayInput, RelayReply, TraceEvent};
 use crate::codec::Reader;
 use crate::crypto::{NodeRecord, Verifier};
+use crate::hold::{HeldCell, Hold, HoldConfig, HoldFact, HoldOut, HoldScene, HoldWish};
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::overlay::{Goodbye, Myself, Overlay, OverlayConfig, OverlayFact, OverlayOut, OverlayWish};
 use crate::packet::{PacketConfig, PacketFact, PacketOut, PacketWish, Packets, Scene};
 use crate::store::{Table, Tx};
+use crate::wire::TagBucket;
 
 /// Peers whose faults are remembered one by one; beyond them only the sums are kept.
 const FAULTY_PEERS_MAX: usize = 1_024;
@@ -27,6 +29,8 @@ pub struct RelayConfig {
     pub overlay: OverlayConfig,
     /// Paces and bounds of packets.
     pub packet: PacketConfig,
+    /// Paces and bounds of holding.
+    pub hold: HoldConfig,
     /// Whether steps of packets are published; without effect outside [`NetworkId::DEV`].
     pub trace: bool,
 }
@@ -40,6 +44,7 @@ const SAID_KEPT: usize = 16;
 pub(super) struct Said {
     pub(super) overlay: OverlayOut,
     pub(super) packets: PacketOut,
+    pub(super) hold: HoldOut,
 }
 
 /// The relay half of a node. A clone goes on from where the original stands; both wipe their keys.
@@ -48,6 +53,7 @@ pub(super) struct Said {
 pub struct Relay {
     pub(super) overlay: Overlay,
     pub(super) packets: Packets,
+    pub(super) hold: Hold,
     pub(super) network: NetworkId,
     trace: bool,
     pub(super) faults: BTreeMap<Fault, u64>,
@@ -57,13 +63,15 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// A relay that starts from the peer cache in `tx`, then the `bootstrap` locators; no node is special.
+    /// A relay that starts from the peer cache in `tx`, then the `bootstrap` locators; no node is special. `found` is what its
+    /// store holds for others.
     pub fn new(
         now: Time,
         config: RelayConfig,
         myself: Myself,
         bootstrap: Vec<Locator>,
         rng_seed: [u8; 32],
+        found: Vec<HeldCell>,
         tx: &dyn Tx,
     ) -> Relay {
         let mut rng = ChaCha20Rng::from_seed(rng_seed);
@@ -74,9 +82,16 @@ impl Relay {
         };
         let network = myself.network;
         let cached = cached_records(tx, config.overlay.known_max, &myself.verifier);
+        let packets = Packets::new(now, config.packet, seed());
+        let overlay = Overlay::new(now, config.overlay, myself, cached, bootstrap, seed());
+        let home = Prefix::of(overlay.neighbours().me(), Luminosity::FULL);
+        let mut hold = Hold::new(config.hold, found, seed());
+        let scene = &mut HoldScene { now, neighbours: overlay.neighbours(), out: &mut HoldOut::default() };
+        hold.attend(scene, home, TagBucket::ALL, attended_until(tx, &home).unwrap_or(now));
         Relay {
-            packets: Packets::new(now, config.packet, seed()),
-            overlay: Overlay::new(now, config.overlay, myself, cached, bootstrap, seed()),
+            packets,
+            overlay,
+            hold,
             network,
             trace: config.trace && network == NetworkId::DEV,
             faults: BTreeMap::new(),
@@ -92,6 +107,10 @@ impl Relay {
             RelayInput::Link(event) => self.link_event(now, event, &mut said),
             RelayInput::Cell(command, dispatch) => self.send_cell(now, command, dispatch, &mut said, out),
             RelayInput::Command(id, command) => self.command(now, id, command, &mut said, out),
+            RelayInput::Store(report) => {
+                let scene = &mut HoldScene { now, neighbours: self.overlay.neighbours(), out: &mut said.hold };
+                self.hold.store_said(scene, report);
+            }
             RelayInput::Wake => self.wake(now, &mut said),
         }
         self.exchange_facts(now, &mut said, out);
@@ -103,7 +122,7 @@ impl Relay {
 
     /// When `Wake` is due at the latest.
     pub fn next_wake(&self) -> Option<Time> {
-        [self.overlay.next_wake(), self.packets.next_wake()].into_iter().flatten().min()
+        [self.overlay.next_wake(), self.packets.next_wake(), self.hold.next_wake()].into_iter().flatten().min()
     }
 
     /// Whom we are connected to.
@@ -121,11 +140,17 @@ impl Relay {
         &self.packets
     }
 
+    /// The hold room, to be looked at.
+    pub fn hold(&self) -> &Hold {
+        &self.hold
+    }
+
     /// Everything that others can make grow here, beside its bound.
     pub fn footprint(&self) -> Vec<Held> {
         let faulty = Held { name: "faulty_peers", now: self.faults_by_peer.len(), bound: FAULTY_PEERS_MAX };
         let mut held = self.overlay.footprint();
         held.extend(self.packets.footprint());
+        held.extend(self.hold.footprint());
         held.push(faulty);
         held
     }
@@ -137,6 +162,10 @@ impl Relay {
         if self.packets.next_wake().is_some_and(|due| due <= now) {
             let neighbours = self.overlay.neighbours();
             self.packets.wake(&mut Scene { now, neighbours, out: &mut said.packets });
+        }
+        if self.hold.next_wake().is_some_and(|due| due <= now) {
+            let neighbours = self.overlay.neighbours();
+            self.hold.wake(&mut HoldScene { now, neighbours, out: &mut said.hold });
         }
     }
 
@@ -153,11 +182,33 @@ impl Relay {
             }
             facts.append(&mut said.packets.facts);
             said.packets.facts = facts;
-            if said.overlay.facts.is_empty() {
+            self.pass_cells(now, said, out);
+            for HoldFact::Unserved(peer) in std::mem::take(&mut said.hold.facts) {
+                self.overlay.let_go(now, peer, &mut said.overlay);
+            }
+            if said.overlay.facts.is_empty() && said.packets.arrived.is_empty() && said.hold.facts.is_empty() {
                 return;
             }
         }
-        unreachable!("facts of the two rooms cause each other without end");
+        unreachable!("facts of the rooms cause each other without end");
+    }
+
+    /// Cells that came go to whoever holds them and to the endpoint half; cells that were asked for go to the packet room.
+    fn pass_cells(&mut self, now: Time, said: &mut Said, out: &mut Vec<RelayEffect>) {
+        let neighbours = self.overlay.neighbours();
+        let mut arrived = std::mem::take(&mut said.packets.arrived);
+        for cell in arrived.drain(..) {
+            self.hold.arrived(&mut HoldScene { now, neighbours, out: &mut said.hold }, &cell);
+            out.push(RelayEffect::Cell(cell));
+        }
+        said.packets.arrived = arrived;
+        self.hold.flush(&mut said.hold);
+        let scene = &mut Scene { now, neighbours, out: &mut said.packets };
+        said.hold.wishes.retain_mut(|wish| {
+            let HoldWish::Serve(peer, cell) = wish else { return true };
+            self.packets.serve(scene, *peer, cell.clone());
+            false
+        });
     }
 
     fn overlay_fact(&mut self, now: Time, fact: OverlayFact, said: &mut Said, out: &mut Vec<RelayEffect>) {
@@ -167,11 +218,13 @@ impl Relay {
                 let proximity = self.overlay.neighbours().me().proximity(&address);
                 let relay = (role == Some(Role::Relay)).then_some(Neighbour { key: peer, address, proximity });
                 self.packets.peer_up(now, peer, relay);
+                self.hold.tend(&mut HoldScene { now, neighbours: self.overlay.neighbours(), out: &mut said.hold });
                 RelayEvent::PeerUp(peer, address)
             }
             OverlayFact::PeerDown(peer, address) => {
                 let neighbours = self.overlay.neighbours();
                 self.packets.peer_down(&mut Scene { now, neighbours, out: &mut said.packets }, peer);
+                self.hold.peer_down(&mut HoldScene { now, neighbours, out: &mut said.hold }, peer);
                 RelayEvent::PeerDown(peer, address)
             }
             OverlayFact::Joined(depth) => RelayEvent::Joined(depth),
@@ -236,9 +289,31 @@ fn grant(said: &mut Said, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>) {
     for wish in said.packets.wishes.drain(..) {
         match wish {
             PacketWish::Send(peer, frame) => out.push(RelayEffect::Send(peer, frame.encode())),
-            PacketWish::Deliver(cell) => out.push(RelayEffect::Cell(cell)),
         }
     }
+    for wish in said.hold.wishes.drain(..) {
+        match wish {
+            HoldWish::Send(peer, frame) => out.push(RelayEffect::Send(peer, frame.encode())),
+            HoldWish::Store(order) => out.push(RelayEffect::Store(order)),
+            HoldWish::Note(region, until) => {
+                tx.put(Table::Attended, &attended_key(&region), &until.0.to_be_bytes());
+            }
+            HoldWish::Serve(..) => unreachable!("the packet room has taken it"),
+        }
+    }
+}
+
+fn attended_key(region: &Prefix) -> [u8; 34] {
+    let mut key = [0; 34];
+    key[..2].copy_from_slice(&region.luminosity().bits().to_be_bytes());
+    key[2..].copy_from_slice(&region.first_address().0);
+    key
+}
+
+/// Until when everything that was sent to a region had come when this was noted last.
+fn attended_until(tx: &dyn Tx, region: &Prefix) -> Option<Time> {
+    let value = tx.get(Table::Attended, &attended_key(region))?;
+    Some(Time(u64::from_be_bytes(value.try_into().ok()?)))
 }
 
 fn remember(tx: &mut dyn Tx, record: &NodeRecord) {

@@ -64,7 +64,18 @@ pub enum HoldClass {
 }
 
 impl HoldClass {
-    const ALL: [HoldClass; 4] = [HoldClass::Live, HoldClass::Hour, HoldClass::Day, HoldClass::ThreeDays];
+    /// Every class, from the shortest to the longest.
+    pub const ALL: [HoldClass; 4] = [HoldClass::Live, HoldClass::Hour, HoldClass::Day, HoldClass::ThreeDays];
+
+    /// For how many hours after the end of its life a cell of this class is kept.
+    pub fn hours(self) -> u32 {
+        match self {
+            HoldClass::Live => 0,
+            HoldClass::Hour => 1,
+            HoldClass::Day => 24,
+            HoldClass::ThreeDays => 72,
+        }
+    }
 }
 
 /// What the first 132 bytes of a cell say; the parts a sender chooses.

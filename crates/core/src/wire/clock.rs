@@ -29,6 +29,40 @@ impl ExpiryBucket {
     }
 }
 
+/// Milliseconds of an hour.
+pub const HOUR_MS: u64 = 3_600_000;
+
+/// An hour of Unix time: by the hour in which their lives end held cells are kept, asked for and let go.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Hour(pub u32);
+
+impl Hour {
+    /// The hour of a moment.
+    pub fn of(time: Time) -> Hour {
+        Hour((time.0 / HOUR_MS) as u32)
+    }
+
+    /// Its first moment.
+    pub fn start(self) -> Time {
+        Time(u64::from(self.0) * HOUR_MS)
+    }
+
+    /// So many hours later.
+    pub fn later(self, hours: u32) -> Hour {
+        Hour(self.0.saturating_add(hours))
+    }
+}
+
+impl ExpiryBucket {
+    /// The moment at which the bucket ends, taken as the one nearest to `now`: the same for everyone whose clock is
+    /// less than two hours off.
+    pub fn ends(self, now: Time) -> Time {
+        let present = now.0 / BUCKET_MS;
+        let ahead = i64::from(self.0.wrapping_sub(present as u8) as i8);
+        Time((present.saturating_add_signed(ahead) + 1) * BUCKET_MS)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +74,17 @@ mod tests {
         assert_eq!(expiry.check(made), Ok(()));
         assert_eq!(expiry.check(made + 12 * BUCKET_MS), Ok(()));
         assert_eq!(expiry.check(made + 13 * BUCKET_MS), Err(Fault::Expired));
+    }
+
+    #[test]
+    fn a_bucket_ends_at_the_same_moment_for_clocks_that_differ() {
+        for at in [300 * BUCKET_MS, 511 * BUCKET_MS + 5, 70_000_000] {
+            let expiry = ExpiryBucket::after(Time(at), 540_000);
+            let end = ((at + 540_000) / BUCKET_MS + 1) * BUCKET_MS;
+            for clock in [at - 100 * BUCKET_MS, at, at + 100 * BUCKET_MS] {
+                assert_eq!(expiry.ends(Time(clock)), Time(end));
+            }
+        }
     }
 
     #[test]

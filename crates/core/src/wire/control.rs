@@ -1,8 +1,9 @@
 //! Control messages between neighbours: everything that is not a cell (docs/protocol/overlay.md, packet.md).
 
-use mainframe_base::{Address, Fault, Luminosity, NetworkId, PacketId};
+use mainframe_base::{Address, Fault, Luminosity, NetworkId, PacketId, Prefix, Tag};
 
 use super::cell::SizeClass;
+use super::clock::Hour;
 use crate::codec::{Reader, put_list};
 use crate::crypto::{Binding, NodeRecord};
 
@@ -108,6 +109,106 @@ pub struct Neighbourhood {
     pub count: u16,
     /// The first 16 bytes of BLAKE3 over their addresses and its own, sorted.
     pub digest: [u8; 16],
+}
+
+/// Which tags: those that begin with these bits. Who asks for a bucket hides among all of its cells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TagBucket {
+    bits: u8,
+    value: u16,
+}
+
+impl TagBucket {
+    /// Every tag.
+    pub const ALL: TagBucket = TagBucket { bits: 0, value: 0 };
+    /// The narrowest bucket: more bits would name single cells in any region that can afford them (guess).
+    pub const BITS_MAX: u8 = 16;
+
+    /// The bucket of so many bits, at most [`TagBucket::BITS_MAX`], in which this tag lies.
+    pub fn of(tag: &Tag, bits: u8) -> TagBucket {
+        let bits = bits.min(TagBucket::BITS_MAX);
+        let first = u16::from_be_bytes([tag.0[0], tag.0[1]]);
+        TagBucket { bits, value: first & mask(bits) }
+    }
+
+    /// How many bits are told.
+    pub fn bits(&self) -> u8 {
+        self.bits
+    }
+
+    /// Whether a tag that begins with these two bytes lies in the bucket.
+    pub fn has(&self, first: [u8; 2]) -> bool {
+        u16::from_be_bytes(first) & mask(self.bits) == self.value
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[self.bits, 0]);
+        out.extend_from_slice(&self.value.to_be_bytes());
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Result<TagBucket, Fault> {
+        let bits = reader.u8()?;
+        reader.zeros(1)?;
+        let value = reader.u16()?;
+        if bits > TagBucket::BITS_MAX || value & !mask(bits) != 0 {
+            return Err(Fault::Impossible);
+        }
+        Ok(TagBucket { bits, value })
+    }
+}
+
+fn mask(bits: u8) -> u16 {
+    !(0xFFFF_u32 >> bits) as u16
+}
+
+/// "Which cells of this region, this hour and this bucket do you hold?" Of those whose region and this one overlap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ask {
+    /// Repeated in the answer.
+    pub request: u32,
+    /// The region.
+    pub region: Prefix,
+    /// In which the cells' lives ended.
+    pub hour: Hour,
+    /// Of which tags.
+    pub bucket: TagBucket,
+    /// Ids above this one: where the answer before stopped. Zeros at first.
+    pub after: PacketId,
+}
+
+/// The answer, in the order of ids.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// The question's number.
+    pub request: u32,
+    /// How the asker hears of new cells of the region: a lost `Subscribe` shows here.
+    pub hearing: Hearing,
+    /// From where to ask on; none if that was all.
+    pub next: Option<PacketId>,
+    /// At most [`DIGESTS_MAX`].
+    pub digests: Vec<DigestEntry>,
+}
+
+/// How someone wants to hear of new cells of a region.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hearing {
+    /// No more.
+    Not,
+    /// By digest: it has them from somebody else, and pulls what that one withholds.
+    Digests,
+    /// The cells themselves.
+    Cells,
+}
+
+/// "Tell me from now on of what comes for this region."
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Subscribe {
+    /// The region.
+    pub region: Prefix,
+    /// Which tags.
+    pub bucket: TagBucket,
+    /// How.
+    pub hearing: Hearing,
 }
 
 impl Receipt {
@@ -231,6 +332,93 @@ impl Neighbourhood {
     pub(super) fn take(reader: &mut Reader<'_>) -> Result<Neighbourhood, Fault> {
         Ok(Neighbourhood { depth: reader.u8()?, count: reader.u16()?, digest: reader.array()? })
     }
+}
+
+impl Ask {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.request.to_be_bytes());
+        put_region(out, &self.region);
+        out.extend_from_slice(&self.hour.0.to_be_bytes());
+        self.bucket.put(out);
+        out.extend_from_slice(&self.after.0);
+    }
+
+    pub(super) fn take(reader: &mut Reader<'_>) -> Result<Ask, Fault> {
+        Ok(Ask {
+            request: reader.u32()?,
+            region: take_region(reader)?,
+            hour: Hour(reader.u32()?),
+            bucket: TagBucket::take(reader)?,
+            after: PacketId(reader.array()?),
+        })
+    }
+}
+
+impl Hearing {
+    fn put(self, out: &mut Vec<u8>) {
+        out.push(match self {
+            Hearing::Not => 0,
+            Hearing::Digests => 1,
+            Hearing::Cells => 2,
+        });
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Result<Hearing, Fault> {
+        match reader.u8()? {
+            0 => Ok(Hearing::Not),
+            1 => Ok(Hearing::Digests),
+            2 => Ok(Hearing::Cells),
+            _ => Err(Fault::Impossible),
+        }
+    }
+}
+
+impl Held {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.request.to_be_bytes());
+        self.hearing.put(out);
+        out.push(u8::from(self.next.is_some()));
+        out.extend_from_slice(&self.next.unwrap_or(PacketId([0; 16])).0);
+        put_list(out, &self.digests, |out, digest| digest.put(out));
+    }
+
+    pub(super) fn take(reader: &mut Reader<'_>) -> Result<Held, Fault> {
+        let (request, hearing) = (reader.u32()?, Hearing::take(reader)?);
+        let more = reader.u8()?;
+        let next = PacketId(reader.array()?);
+        let next = match more {
+            0 if next == PacketId([0; 16]) => None,
+            1 => Some(next),
+            _ => return Err(Fault::Impossible),
+        };
+        Ok(Held { request, hearing, next, digests: reader.list(DIGESTS_MAX, DigestEntry::take)? })
+    }
+}
+
+impl Subscribe {
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        put_region(out, &self.region);
+        self.bucket.put(out);
+        self.hearing.put(out);
+    }
+
+    pub(super) fn take(reader: &mut Reader<'_>) -> Result<Subscribe, Fault> {
+        let (region, bucket) = (take_region(reader)?, TagBucket::take(reader)?);
+        Ok(Subscribe { region, bucket, hearing: Hearing::take(reader)? })
+    }
+}
+
+/// The luminosity, then 32 bytes whose bits past it are zero.
+fn put_region(out: &mut Vec<u8>, region: &Prefix) {
+    put_luminosity(out, region.luminosity());
+    out.extend_from_slice(&region.first_address().0);
+}
+
+fn take_region(reader: &mut Reader<'_>) -> Result<Prefix, Fault> {
+    let luminosity = take_luminosity(reader)?;
+    let address = Address(reader.array()?);
+    let region = Prefix::of(&address, luminosity);
+    if region.first_address() == address { Ok(region) } else { Err(Fault::Impossible) }
 }
 
 /// Two bytes: 0..=254 or 256.

@@ -5,8 +5,8 @@ use mainframe_base::{Fault, Luminosity};
 
 use super::cell::{Cell, SizeClass};
 use super::control::{
-    DIGESTS_MAX, DigestEntry, GetPeers, Hello, Neighbourhood, PULLS_MAX, Peers, PullEntry, RECEIPTS_MAX, Receipt,
-    Recent,
+    Ask, DIGESTS_MAX, DigestEntry, GetPeers, Held, Hello, Neighbourhood, PULLS_MAX, Peers, PullEntry, RECEIPTS_MAX,
+    Receipt, Recent, Subscribe,
 };
 use crate::codec::{Reader, put_list};
 
@@ -28,6 +28,9 @@ const TYPE_HELLO: u8 = 6;
 const TYPE_GET_PEERS: u8 = 7;
 const TYPE_PEERS: u8 = 8;
 const TYPE_NEIGHBOURHOOD: u8 = 9;
+const TYPE_ASK: u8 = 10;
+const TYPE_HELD: u8 = 11;
+const TYPE_SUBSCRIBE: u8 = 12;
 
 /// How much of the network a sender lets one packet use, 0..=15; what it means is the cost table's
 /// (docs/protocol/packet.md §7). Four bits, so that it tells forwarders little.
@@ -90,6 +93,12 @@ pub enum Frame {
     Peers(Peers),
     /// What the sender believes its neighbourhood to be.
     Neighbourhood(Neighbourhood),
+    /// A question for held cells.
+    Ask(Ask),
+    /// Its answer.
+    Held(Held),
+    /// A wish to hear of new cells.
+    Subscribe(Subscribe),
 }
 
 /// A frame as a link writes it: what is particular to the link, then the cell's shared bytes if there is one.
@@ -123,7 +132,7 @@ impl OutFrame {
 pub fn payload_length(header: &[u8; FRAME_HEADER_LENGTH]) -> Result<usize, Fault> {
     match header[0] {
         TYPE_CELL => size_class(header[1] & 0x0F).map(SizeClass::cell_length),
-        TYPE_CUSTODY..=TYPE_NEIGHBOURHOOD => {
+        TYPE_CUSTODY..=TYPE_SUBSCRIBE => {
             if header[1] != CONTROL_VERSION {
                 return Err(Fault::UnknownVersion);
             }
@@ -159,6 +168,9 @@ impl Frame {
             Frame::GetPeers(question) => control(TYPE_GET_PEERS, |out| question.put(out)),
             Frame::Peers(answer) => control(TYPE_PEERS, |out| answer.put(out)),
             Frame::Neighbourhood(belief) => control(TYPE_NEIGHBOURHOOD, |out| belief.put(out)),
+            Frame::Ask(question) => control(TYPE_ASK, |out| question.put(out)),
+            Frame::Held(answer) => control(TYPE_HELD, |out| answer.put(out)),
+            Frame::Subscribe(wish) => control(TYPE_SUBSCRIBE, |out| wish.put(out)),
         }
     }
 }
@@ -219,6 +231,9 @@ fn decode_control(header: &[u8; FRAME_HEADER_LENGTH], bytes: &[u8]) -> Result<Fr
         TYPE_GET_PEERS => Frame::GetPeers(GetPeers::take(&mut reader)?),
         TYPE_PEERS => Frame::Peers(Peers::take(&mut reader)?),
         TYPE_NEIGHBOURHOOD => Frame::Neighbourhood(Neighbourhood::take(&mut reader)?),
+        TYPE_ASK => Frame::Ask(Ask::take(&mut reader)?),
+        TYPE_HELD => Frame::Held(Held::take(&mut reader)?),
+        TYPE_SUBSCRIBE => Frame::Subscribe(Subscribe::take(&mut reader)?),
         _ => return Err(Fault::UnknownFrame),
     };
     reader.finish()?;

@@ -12,9 +12,9 @@ pub use cell::{
     CELL_BODY_B, CELL_BODY_T, CELL_LENGTH_B, CELL_LENGTH_T, Cell, CellHeader, HEADER_LENGTH, HoldClass, RESERVE_LENGTH,
     SizeClass,
 };
-pub use clock::{BUCKET_MS, ExpiryBucket, LIVE_BUCKETS_MAX, TOLERANCE_BUCKETS};
+pub use clock::{BUCKET_MS, ExpiryBucket, HOUR_MS, Hour, LIVE_BUCKETS_MAX, TOLERANCE_BUCKETS};
 pub use control::{
-    DIGESTS_MAX, DigestEntry, GetPeers, HASHES, Hello, Neighbourhood, PEERS_MAX, PULLS_MAX, Peers, PullEntry,
-    RECEIPTS_MAX, RECENT_BYTES_MAX, Receipt, Recent, Verdict,
+    Ask, DIGESTS_MAX, DigestEntry, GetPeers, HASHES, Hearing, Held, Hello, Neighbourhood, PEERS_MAX, PULLS_MAX, Peers,
+    PullEntry, RECEIPTS_MAX, RECENT_BYTES_MAX, Receipt, Recent, Subscribe, TagBucket, Verdict,
 };
 pub use frame::{BudgetClass, CONTROL_LENGTH_MAX, CellFrame, FRAME_HEADER_LENGTH, Frame, OutFrame, payload_length};

@@ -104,7 +104,7 @@ impl<R: Rule> Guise for Spreader<R> {
                 }
                 stage.pass(RelayInput::Wake);
             }
-            RelayInput::Link(_) | RelayInput::Command(..) => stage.pass(input),
+            RelayInput::Link(_) | RelayInput::Command(..) | RelayInput::Store(_) => stage.pass(input),
         }
     }
 
@@ -144,7 +144,9 @@ impl<R: Rule> Spreader<R> {
                     stage.send(answer);
                 }
             }
-            Kind::Recent | Kind::Other => stage.pass(LinkEvent::Frames { peer, frames: vec![bytes] }.into()),
+            Kind::Recent | Kind::Hold | Kind::Other => {
+                stage.pass(LinkEvent::Frames { peer, frames: vec![bytes] }.into())
+            }
         }
     }
 

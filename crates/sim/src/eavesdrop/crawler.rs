@@ -324,7 +324,7 @@ impl Guise for Crawler {
                     relay.handle(now, event.into(), tx, out);
                 }
             }
-            input @ (RelayInput::Cell(..) | RelayInput::Command(..) | RelayInput::Wake) => {
+            input @ (RelayInput::Cell(..) | RelayInput::Command(..) | RelayInput::Store(_) | RelayInput::Wake) => {
                 relay.handle(now, input, tx, out);
             }
         }

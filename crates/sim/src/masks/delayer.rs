@@ -24,7 +24,7 @@ impl Lie for Delayer {
         let held = match kind(&frame.head) {
             Kind::Cell | Kind::Digest => true,
             Kind::Other => matches!(read_control(&frame.head), Some(Frame::Custody(_))),
-            Kind::Pull | Kind::Recent => false,
+            Kind::Pull | Kind::Recent | Kind::Hold => false,
         };
         if held {
             self.held.push_back((hand.now + HELD_MS, to, frame.clone()));

@@ -129,6 +129,7 @@ impl<L: Lie> Guise for Liar<L> {
                 RelayEffect::Dial { .. }
                 | RelayEffect::Hangup(..)
                 | RelayEffect::Cell(_)
+                | RelayEffect::Store(_)
                 | RelayEffect::Reply(..)
                 | RelayEffect::Publish(_) => true,
             };

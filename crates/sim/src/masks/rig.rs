@@ -63,7 +63,7 @@ impl Rig {
             verifier: Verifier::new(100),
         };
         let store = MemoryStore::default();
-        let relay = Relay::new(now, RelayConfig::default(), myself, Vec::new(), [1; 32], &store);
+        let relay = Relay::new(now, RelayConfig::default(), myself, Vec::new(), [1; 32], Vec::new(), &store);
         let peers = (0..PEERS).map(keys).collect();
         let mut rig = Rig { actor: Actor::new(relay), store, now, peers, dice: Dice::new(1, "rig") };
         for index in 0..usize::from(PEERS) {

@@ -6,6 +6,7 @@ mod eavesdrop;
 mod estimate;
 mod footprint;
 mod full_address;
+mod holding;
 mod letters;
 mod sybil;
 
@@ -45,11 +46,13 @@ pub enum Scenario {
     Footprint,
     /// Many nodes of one owner against one region and one node.
     Sybil,
+    /// Guests who come and go, and what was held for them.
+    Holding,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 7] = [
+    pub const ALL: [Scenario; 8] = [
         Scenario::DarkRouting,
         Scenario::FullAddress,
         Scenario::Churn,
@@ -57,6 +60,7 @@ impl Scenario {
         Scenario::Eavesdrop,
         Scenario::Footprint,
         Scenario::Sybil,
+        Scenario::Holding,
     ];
 
     /// Its name on the command line.
@@ -69,6 +73,7 @@ impl Scenario {
             Scenario::Eavesdrop => "eavesdrop",
             Scenario::Footprint => "footprint",
             Scenario::Sybil => "sybil",
+            Scenario::Holding => "holding",
         }
     }
 
@@ -83,6 +88,7 @@ impl Scenario {
             Scenario::Estimate => "do relays know how many stand in a region, and what a packet there costs?",
             Scenario::Eavesdrop => "who sent a packet, whom is it for, and who stands where, to those who listen?",
             Scenario::Footprint => "how much can an hour of liars of every kind make an honest node hold?",
+            Scenario::Holding => "does a guest who was away get everything that was held for it, once?",
             Scenario::Sybil => "what do many nodes of one owner gain, at drawn and at ground positions?",
         }
     }
@@ -91,9 +97,12 @@ impl Scenario {
     pub fn bears(self, tables: Tables) -> bool {
         match self {
             Scenario::DarkRouting | Scenario::FullAddress => true,
-            Scenario::Churn | Scenario::Estimate | Scenario::Eavesdrop | Scenario::Footprint | Scenario::Sybil => {
-                tables == Tables::Grown
-            }
+            Scenario::Churn
+            | Scenario::Estimate
+            | Scenario::Eavesdrop
+            | Scenario::Footprint
+            | Scenario::Sybil
+            | Scenario::Holding => tables == Tables::Grown,
         }
     }
 
@@ -111,6 +120,7 @@ impl Scenario {
             Scenario::Eavesdrop => 1_000,
             Scenario::Churn | Scenario::Footprint => 3_600,
             Scenario::Sybil => 300,
+            Scenario::Holding => 20_000,
         }
     }
 }
@@ -148,7 +158,9 @@ pub struct Options {
     pub entries: u8,
     /// Share of nodes that are sybils of one owner, 0..1; the scenario's own if it is zero.
     pub sybils: f64,
-    /// How long a footprint is watched, in minutes.
+    /// Guests among the nodes, besides the relays.
+    pub guests: usize,
+    /// How long a footprint is watched or messages are held, in minutes.
     pub minutes: u64,
     /// Bits of the destination that dark packets reveal.
     pub luminosity: mainframe_base::Luminosity,
@@ -182,6 +194,7 @@ impl Options {
             tries: 1,
             entries: 2,
             sybils: 0.0,
+            guests: 0,
             minutes: 60,
             luminosity: mainframe_base::Luminosity::at_most(3),
             only: None,
@@ -265,6 +278,7 @@ pub fn play(joined: Joined, options: &Options, progress: &mut Progress) -> Repor
         Scenario::Eavesdrop => eavesdrop::play(&mut stage),
         Scenario::Footprint => footprint::play(&mut stage),
         Scenario::Sybil => sybil::play(&mut stage),
+        Scenario::Holding => holding::play(&mut stage),
     }
     stage.finish()
 }

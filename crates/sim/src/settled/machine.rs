@@ -69,6 +69,7 @@ impl SettledRelay {
             }
             RelayInput::Command(id, RelayCommand::Status) => self.answer(id, out),
             RelayInput::Command(..)
+            | RelayInput::Store(_)
             | RelayInput::Link(
                 LinkEvent::Up { .. } | LinkEvent::DialFailed { .. } | LinkEvent::Fault { .. } | LinkEvent::Listening(_),
             ) => {}
@@ -120,10 +121,9 @@ impl SettledRelay {
                 }
             }
         }
-        out.extend(said.wishes.into_iter().map(|wish| match wish {
-            PacketWish::Send(peer, frame) => RelayEffect::Send(peer, frame.encode()),
-            PacketWish::Deliver(cell) => RelayEffect::Cell(cell),
-        }));
+        out.extend(said.arrived.into_iter().map(RelayEffect::Cell));
+        let sent = said.wishes.into_iter();
+        out.extend(sent.map(|PacketWish::Send(peer, frame)| RelayEffect::Send(peer, frame.encode())));
     }
 
     fn answer(&self, id: CommandId, out: &mut Vec<RelayEffect>) {
@@ -143,6 +143,7 @@ impl SettledRelay {
             estimate: None,
             pending_bytes,
             pending_bytes_max,
+            hold: Default::default(),
             counters: counters.collect(),
             faults: Default::default(),
         };
@@ -155,12 +156,12 @@ impl Awake {
         let Awake { packets, neighbours, .. } = self;
         let scene = &mut Scene { now, neighbours, out };
         match frame {
-            Ok(Frame::Cell(frame)) => packets.cell(scene, from, frame),
+            Ok(Frame::Cell(frame)) => packets.cell(scene, from, frame, false),
             Ok(Frame::Custody(receipts)) => packets.receipts(scene, from, &receipts),
             Ok(Frame::Digest(digests)) => packets.digests(scene, from, &digests),
-            Ok(Frame::Pull(pulls)) => packets.pulls(scene, from, &pulls),
+            Ok(Frame::Pull(pulls)) => drop(packets.pulls(scene, from, &pulls)),
             Ok(Frame::Recent(recent)) => packets.recent(scene, from, &recent),
-            Ok(Frame::Hello(_) | Frame::GetPeers(_) | Frame::Peers(_) | Frame::Neighbourhood(_)) => {}
+            Ok(_) => {}
             Err(fault) => scene.out.facts.push(PacketFact::Faulted(from, fault)),
         }
     }

@@ -6,6 +6,7 @@
 mod copies;
 mod counts;
 mod endpoints;
+mod held;
 mod links;
 
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use std::collections::HashMap;
 use mainframe_base::{Fault, LinkKey, Locator, PacketId};
 use mainframe_core::store::MemoryStore;
 use mainframe_core::switchboard::{
-    CommandId, DownReason, EndpointInput, LinkEvent, Outcome, RelayEffect, RelayEvent, RelayInput, RelayReply,
+    CommandId, DownReason, EndpointInput, HeldCell, LinkEvent, Outcome, RelayEffect, RelayEvent, RelayInput, RelayReply,
 };
 use mainframe_core::wire::OutFrame;
 
@@ -241,6 +242,11 @@ impl<M: Machine> World<M> {
         self.nodes[id.index()].machine.as_mut()
     }
 
+    /// What a node's disk holds for others.
+    pub fn held(&self, id: NodeId) -> Vec<HeldCell> {
+        self.nodes[id.index()].found()
+    }
+
     /// A node's store.
     pub fn store(&self, id: NodeId) -> &MemoryStore {
         &self.nodes[id.index()].store
@@ -403,6 +409,7 @@ impl<M: Machine> World<M> {
                 self.packets.on_handed(&cell, id.0, self.now);
                 self.hand_to_endpoint(id, cell);
             }
+            RelayEffect::Store(order) => self.obey(id, order),
             RelayEffect::Reply(command, reply) => self.replies.push((id, command, reply)),
             RelayEffect::Publish(event) => self.note_event(id, event),
         }

@@ -341,7 +341,14 @@ impl Net {
             Frame::GetPeers(_) => 1,
             Frame::Peers(_) => 2,
             Frame::Neighbourhood(_) => 3,
-            Frame::Cell(_) | Frame::Custody(_) | Frame::Digest(_) | Frame::Pull(_) | Frame::Recent(_) => return,
+            Frame::Cell(_)
+            | Frame::Custody(_)
+            | Frame::Digest(_)
+            | Frame::Pull(_)
+            | Frame::Recent(_)
+            | Frame::Ask(_)
+            | Frame::Held(_)
+            | Frame::Subscribe(_) => return,
         };
         self.frames_by_kind[kind] += 1;
     }

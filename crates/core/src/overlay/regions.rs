@@ -1,0 +1,219 @@
+//! Relays in regions we listen to (docs/protocol/holding.md §4): a guest's access relays are those closest to its own address
+//! that have room, and of any other region we want two.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use mainframe_base::{Address, LinkKey, Luminosity, Prefix, Role, Time};
+
+use super::Overlay;
+use super::lookup::{Lookup, Progress};
+use super::ports::{Goodbye, OverlayOut};
+use super::timers::jittered;
+use crate::crypto::NodeRecord;
+
+/// Relays wanted in a region that is not our own: one to hear from, one to check it by.
+const RELAYS_WANTED: usize = 2;
+/// Relays of one look-up that are tried: all it brings (guess).
+const CANDIDATES_MAX: usize = 20;
+/// Other known relays that a guest tries beside them (guess).
+const OTHERS_MAX: usize = 8;
+/// Waits between look-ups that brought nobody, in milliseconds (guess).
+const SEEK_WAITS_MS: [u64; 5] = [2_000, 10_000, 60_000, 300_000, 600_000];
+/// How long a guest stays with an access relay, in milliseconds (guess): an access relay sees when its guest sends. Changing
+/// it seldom shows the guest to few, never changing it shows everything to one.
+const ROTATE_MS: u64 = 6 * 3_600 * 1_000;
+
+/// The search for relays of one region.
+#[derive(Clone)]
+pub(super) struct Sought {
+    region: Prefix,
+    lookup: Option<(u32, Lookup)>,
+    /// Relays to be tried, the best first.
+    candidates: VecDeque<Arc<NodeRecord>>,
+    seek_at: Time,
+    tries: usize,
+}
+
+impl Sought {
+    pub(super) fn new(now: Time, region: Prefix) -> Sought {
+        Sought { region, lookup: None, candidates: VecDeque::new(), seek_at: now, tries: 0 }
+    }
+
+    pub(super) fn lookup_mut(&mut self, id: u32) -> Option<&mut Lookup> {
+        self.lookup.as_mut().filter(|(of, _)| *of == id).map(|(_, lookup)| lookup)
+    }
+}
+
+impl Overlay {
+    /// Keeps relays of these regions connected from now on, and of no others beyond those of our own address.
+    pub fn attend(&mut self, now: Time, regions: Vec<Prefix>) {
+        let home = self.home();
+        self.sought.retain(|sought| sought.region == home || regions.contains(&sought.region));
+        for region in regions {
+            if self.sought.iter().all(|sought| sought.region != region) {
+                self.sought.push(Sought::new(now, region));
+            }
+        }
+        self.timers.tend_soon(now);
+    }
+
+    /// Takes part as something else from now on: parts from everyone, because what we are to each other has changed, and
+    /// begins anew with the relays it knows.
+    pub fn take_role(&mut self, now: Time, role: Role, out: &mut OverlayOut) {
+        if self.me.role_is(role) {
+            return;
+        }
+        let peers: Vec<LinkKey> = self.peers.keys().copied().collect();
+        peers.into_iter().for_each(|key| self.hang_up(now, key, Goodbye::Pruned, out));
+        self.me.take_role(now, role);
+        self.neighbours = super::neighbours_of(&self.me);
+        self.joined = false;
+        self.survey_wanted = true;
+        self.table_changed = true;
+        self.told = None;
+        self.places.calm();
+        self.sought.iter_mut().for_each(|sought| *sought = Sought::new(now, sought.region));
+        self.reckon(now, out);
+        self.timers.tend_soon(now);
+    }
+
+    /// A relay does not do for us what we are connected to it for.
+    pub fn let_go(&mut self, now: Time, key: LinkKey, out: &mut OverlayOut) {
+        let Some(address) = self.peers.get(&key).and_then(super::Peer::address) else { return };
+        if self.me.role_is(Role::Guest) || self.is_attended(&address) {
+            self.book.decline(now, &address);
+            self.hang_up(now, key, Goodbye::Pruned, out);
+        }
+    }
+
+    /// Whether a relay is one of few of a region that we listen to.
+    pub(super) fn is_attended(&self, address: &Address) -> bool {
+        let foreign = self.sought.iter().filter(|sought| !self.neighbours.is_inside(&sought.region));
+        foreign
+            .filter(|sought| sought.region.matches(address))
+            .any(|sought| self.standing(&sought.region) <= RELAYS_WANTED)
+    }
+
+    pub(super) fn regions(&self) -> impl Iterator<Item = &Prefix> {
+        self.sought.iter().map(|sought| &sought.region)
+    }
+
+    fn standing(&self, region: &Prefix) -> usize {
+        self.neighbours.all().iter().filter(|relay| region.matches(&relay.address)).count()
+    }
+
+    fn home(&self) -> Prefix {
+        Prefix::of(self.neighbours.me(), Luminosity::FULL)
+    }
+
+    /// Whether a relay at this address would serve a region better than those it has.
+    pub(super) fn serves(&self, region: &Prefix, address: &Address) -> bool {
+        if self.neighbours.is_inside(region) {
+            return false;
+        }
+        if *region != self.home() {
+            return region.matches(address) && self.standing(region) < RELAYS_WANTED;
+        }
+        let closer = |relay: &&crate::neighbours::Neighbour| relay.proximity >= region.proximity(address);
+        self.neighbours.all().iter().filter(closer).count() < self.config.access_relays
+    }
+
+    /// Looks for relays of regions that have too few, and dials whom it found.
+    pub(super) fn tend_regions(&mut self, now: Time, out: &mut OverlayOut) {
+        let mut all = std::mem::take(&mut self.sought);
+        for sought in &mut all {
+            self.tend_region(now, sought, out);
+        }
+        self.sought = all;
+    }
+
+    fn tend_region(&mut self, now: Time, sought: &mut Sought, out: &mut OverlayOut) {
+        let is_home = sought.region == self.home();
+        let (wanted, standing) = match is_home {
+            true => (self.config.access_relays, self.neighbours.all().len()),
+            false => (RELAYS_WANTED, self.standing(&sought.region)),
+        };
+        if self.neighbours.is_inside(&sought.region) || sought.lookup.is_some() {
+            return;
+        }
+        let mut dialled = 0;
+        while dialled < wanted
+            && let Some(record) = sought.candidates.pop_front()
+        {
+            let known = self.book.get(&record.overlay);
+            let may = known.is_none_or(|known| known.may_be_dialled(now));
+            let worthwhile = may && self.serves(&sought.region, &record.overlay);
+            dialled += usize::from(worthwhile && self.dial_record(now, &record, false, out));
+        }
+        // A guest that has access relays has looked for closer ones once; it looks again when it loses one.
+        let enough = standing >= wanted && (!is_home || sought.tries > 0);
+        if dialled > 0 || enough {
+            return;
+        }
+        if now < sought.seek_at {
+            return self.timers.tend_by(sought.seek_at);
+        }
+        sought.seek_at = now + SEEK_WAITS_MS[sought.tries.min(SEEK_WAITS_MS.len() - 1)];
+        sought.tries += 1;
+        self.timers.tend_by(sought.seek_at);
+        let random = self.random_address();
+        let target = super::tending::splice(&sought.region.first_address(), &random, sought.region.luminosity().bits());
+        let connected = self.relays.values().filter_map(|key| self.record_of(key)).cloned();
+        let known: Vec<Arc<NodeRecord>> = connected.collect();
+        let id = self.estimator.take_lookup_id();
+        sought.lookup = Some((id, Lookup::of(now, target, known.into_iter())));
+    }
+
+    /// Goes on with the look-ups for regions as answers come.
+    pub(super) fn continue_seeking(&mut self, now: Time, out: &mut OverlayOut) {
+        let mut all = std::mem::take(&mut self.sought);
+        for sought in &mut all {
+            let Some((id, mut lookup)) = sought.lookup.take() else { continue };
+            match self.advance(now, id, &mut lookup, out) {
+                Progress::Open => sought.lookup = Some((id, lookup)),
+                Progress::Found | Progress::Late => {
+                    let of_region = |record: &&Arc<NodeRecord>| {
+                        sought.region == self.home() || sought.region.matches(&record.overlay)
+                    };
+                    sought.candidates = lookup.relays().filter(of_region).take(CANDIDATES_MAX).cloned().collect();
+                    if sought.region == self.home() {
+                        sought.candidates.extend(self.others_known(now));
+                    }
+                    self.timers.tend_soon(now);
+                }
+            }
+        }
+        self.sought = all;
+    }
+
+    /// Relays further away, the closest first: where all near us are full, one far away is better than none.
+    fn others_known(&self, now: Time) -> Vec<Arc<NodeRecord>> {
+        let mut others: Vec<_> = self.book.all().filter(|(_, known)| known.may_be_dialled(now)).collect();
+        others
+            .sort_unstable_by_key(|(address, known)| (std::cmp::Reverse(known.proximity), known.promise(), **address));
+        others.into_iter().take(OTHERS_MAX).map(|(_, known)| known.record.clone()).collect()
+    }
+
+    /// A relay is gone: its regions are looked for again at once.
+    pub(super) fn seek_again(&mut self, now: Time, address: &Address) {
+        let home = self.home();
+        for sought in self.sought.iter_mut().filter(|sought| sought.region == home || sought.region.matches(address)) {
+            sought.tries = 0;
+            sought.seek_at = now;
+        }
+    }
+
+    /// A guest parts from the access relay it has had for long, when it has others.
+    pub(super) fn rotate(&mut self, now: Time, out: &mut OverlayOut) {
+        let longest =
+            self.relays.values().filter_map(|key| self.peers.get(key)).min_by_key(|peer| (peer.since, peer.key));
+        let Some((key, since)) = longest.map(|peer| (peer.key, peer.since)) else { return };
+        let due = (since + ROTATE_MS).max(self.rotate_at);
+        self.timers.tend_by(due);
+        if due <= now && self.relays.len() >= self.config.access_relays {
+            self.rotate_at = now + jittered(ROTATE_MS / self.config.access_relays.max(1) as u64, self.random());
+            self.let_go(now, key, out);
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Guests who come and go (whitepaper, 数据包托管): does everyone get what was sent while he was away, once, and at what price?
+
+use std::collections::BTreeMap;
+
+use mainframe_base::{Prefix, Role, TopicKey};
+use mainframe_core::switchboard::{CommandId, Endpoint, EndpointCommand, EndpointConfig, HeldCell, Letter, Recipient};
+use mainframe_core::wire::{BudgetClass, HoldClass};
+use serde::Serialize;
+
+use super::Stage;
+use crate::figures::{mean, percentile, ratio};
+use crate::moment::Moment;
+use crate::node::NodeId;
+use crate::world::Stop;
+
+/// Guests for each relay if nothing else is asked for.
+const GUESTS_A_RELAY: usize = 3;
+/// Guests that come in a second.
+const GUESTS_PER_S: usize = 50;
+/// How long they are given to find their access relays, in seconds.
+const SETTLING_S: u64 = 120;
+/// Share of the relays that leave halfway, each at a random moment of ten minutes.
+const LEAVING: f64 = 0.2;
+const LEAVING_S: usize = 600;
+/// Guests are awake for a quarter of an hour and asleep for as long on average (guess: a phone).
+const SPELL_S: usize = 900;
+/// How long after the last message everyone is awake, in seconds: twice the time between two looks at what is held.
+const AFTER_S: u64 = 900;
+const SECOND_US: u64 = 1_000_000;
+
+/// A guest and its person, who reads one topic.
+struct Guest {
+    node: NodeId,
+    key: TopicKey,
+    seed: [u8; 32],
+    /// When it falls asleep or wakes up next.
+    turn_at: Moment,
+}
+
+struct Sent {
+    guest: usize,
+    at: Moment,
+    hold: HoldClass,
+    opened: Vec<Moment>,
+    awake: bool,
+}
+
+/// What sending, sleeping and waking left behind.
+#[derive(Default)]
+struct Play {
+    guests: Vec<Guest>,
+    by_node: BTreeMap<NodeId, usize>,
+    sent: Vec<Sent>,
+    refused: u64,
+    woken: BTreeMap<NodeId, Moment>,
+    commands: u64,
+}
+
+pub(super) fn play(stage: &mut Stage<'_>) {
+    if stage.options.guests == 0 {
+        stage.options.guests = stage.options.nodes * GUESTS_A_RELAY;
+    }
+    stage.prepare();
+    let mut play = Play::default();
+    play.let_guests_in(stage);
+    let served = served(stage);
+    stage.put("guests_attended", ratio(served.attended, play.guests.len() as u64));
+    stage.put("guests_per_relay_max", served.per_relay_max);
+    let before = stage.population.world().counts().clone();
+    play.live(stage);
+    let storage = storage(stage);
+    stage.put("relay_held_bytes_max", storage.bytes_max);
+    stage.put("relay_quota_bytes", storage.quota);
+    stage.put("replicas_mean", ratio(storage.copies, play.sent.len() as u64));
+    stage.put("relay_held_bytes_per_cell", ratio(storage.copies * 2_048, play.sent.len() as u64));
+    play.wake_everyone(stage);
+    let after = stage.population.world().counts().clone();
+    let minutes = stage.options.minutes as f64;
+    let control = (after.packet_control_bytes - before.packet_control_bytes) as f64;
+    stage.put("control_bytes_per_node_hour", control / (minutes / 60.0) / stage.population.online().len() as f64);
+    play.report(stage);
+}
+
+impl Play {
+    fn let_guests_in(&mut self, stage: &mut Stage<'_>) {
+        let relays = stage.population.honest();
+        for index in 0..stage.options.guests {
+            let dice = stage.population.dice();
+            let through = [relays[dice.below(relays.len())], relays[dice.below(relays.len())]];
+            let (key, seed) = (TopicKey(dice.bytes()), dice.bytes());
+            let node = stage.population.add_guest(&through);
+            let turn_at = stage.population.world().now() + spell_us(stage);
+            self.by_node.insert(node, index);
+            self.guests.push(Guest { node, key, seed, turn_at });
+            self.seat(stage, index);
+            if index % GUESTS_PER_S == GUESTS_PER_S - 1 {
+                stage.run_seconds(1, "guests come");
+            }
+        }
+        stage.run_seconds(SETTLING_S, "guests settle");
+    }
+
+    /// The guest's person sits down.
+    fn seat(&mut self, stage: &mut Stage<'_>, index: usize) {
+        let guest = &self.guests[index];
+        let (node, key, seed) = (guest.node, guest.key.clone(), guest.seed);
+        let command = self.next_command();
+        stage.population.world_mut().seat(node, Endpoint::new(EndpointConfig::default(), seed));
+        stage.population.world_mut().ask(node, command, EndpointCommand::AddTopic(key));
+    }
+
+    fn next_command(&mut self) -> CommandId {
+        self.commands += 1;
+        CommandId(1 << 40 | self.commands)
+    }
+
+    /// Messages go from guest to guest while some of them sleep; halfway relays leave.
+    fn live(&mut self, stage: &mut Stage<'_>) {
+        let start = stage.population.world().now();
+        let length_us = stage.options.minutes * 60 * SECOND_US;
+        let mut leaving = leaving(stage, start + length_us / 2);
+        let messages = stage.options.packets as u64;
+        for message in 0..messages {
+            let due = start + length_us * message / messages;
+            self.run_until(stage, due, &mut leaving);
+            self.write(stage);
+        }
+        self.run_until(stage, start + length_us, &mut leaving);
+    }
+
+    /// Lets time pass until then: guests fall asleep and wake up, relays leave.
+    fn run_until(&mut self, stage: &mut Stage<'_>, until: Moment, leaving: &mut Vec<(Moment, NodeId)>) {
+        while stage.population.world().now() < until {
+            let next = until.min(stage.population.world().now() + SECOND_US);
+            stage.population.world_mut().run_until(next);
+            while leaving.last().is_some_and(|(at, _)| *at <= next) {
+                leaving.pop().into_iter().for_each(|(_, id)| stage.population.stop(id, Stop::Vanished));
+            }
+            let turning: Vec<usize> =
+                (0..self.guests.len()).filter(|index| self.guests[*index].turn_at <= next).collect();
+            turning.into_iter().for_each(|index| self.turn(stage, index));
+            self.hear(stage);
+            stage.progress.tell(&stage.population, "guests come and go");
+        }
+    }
+
+    fn turn(&mut self, stage: &mut Stage<'_>, index: usize) {
+        let now = stage.population.world().now();
+        self.guests[index].turn_at = now + spell_us(stage);
+        let node = self.guests[index].node;
+        if stage.population.world().is_online(node) {
+            stage.population.stop(node, Stop::Vanished);
+        } else {
+            stage.population.restart(node);
+            self.seat(stage, index);
+            self.woken.insert(node, now);
+        }
+    }
+
+    /// One awake guest writes to another, awake or not.
+    fn write(&mut self, stage: &mut Stage<'_>) {
+        let now = stage.population.world().now();
+        let count = self.guests.len();
+        let mut awake = stage.population.dice().below(count);
+        while !stage.population.world().is_online(self.guests[awake].node) {
+            awake = stage.population.dice().below(count);
+        }
+        let guest = stage.population.dice().below(count);
+        let holds = [HoldClass::Hour, HoldClass::Day, HoldClass::ThreeDays];
+        let hold = holds[stage.population.dice().below(holds.len())];
+        let (to, node) = (&self.guests[guest], self.guests[awake].node);
+        let letter = Letter {
+            to: Recipient::Topic(to.key.clone()),
+            destination: Prefix::of(stage.population.address(to.node), stage.options.luminosity),
+            hold,
+            budget: BudgetClass::MAX,
+            instead_of: None,
+            body: (self.sent.len() as u64).to_be_bytes().to_vec(),
+        };
+        let is_awake = stage.population.world().is_online(to.node);
+        let command = self.next_command();
+        stage.population.world_mut().ask(node, command, EndpointCommand::Send(letter));
+        self.sent.push(Sent { guest, at: now, hold, opened: Vec::new(), awake: is_awake });
+    }
+
+    fn hear(&mut self, stage: &mut Stage<'_>) {
+        for (node, message) in stage.population.world_mut().take_heard().opened {
+            let number = message.body.try_into().map_or(usize::MAX, |bytes| u64::from_be_bytes(bytes) as usize);
+            let Some(sent) = self.sent.get_mut(number) else { continue };
+            assert_eq!(self.by_node.get(&node), Some(&sent.guest), "only the receiver opens a message");
+            sent.opened.push(Moment::of(message.at));
+        }
+        let outcomes = stage.population.world_mut().take_outcomes();
+        self.refused += outcomes
+            .iter()
+            .filter(|(_, outcome)| matches!(outcome, mainframe_core::switchboard::Outcome::Failed(_)))
+            .count() as u64;
+        stage.population.world_mut().take_replies();
+    }
+
+    fn wake_everyone(&mut self, stage: &mut Stage<'_>) {
+        let now = stage.population.world().now();
+        for index in 0..self.guests.len() {
+            if !stage.population.world().is_online(self.guests[index].node) {
+                self.turn(stage, index);
+            }
+            self.guests[index].turn_at = now + 2 * AFTER_S * SECOND_US;
+        }
+        self.run_until(stage, now + AFTER_S * SECOND_US, &mut Vec::new());
+    }
+
+    fn report(&self, stage: &mut Stage<'_>) {
+        let (now, mut late, mut soon) = (stage.population.world().now(), Vec::new(), Vec::new());
+        let mut lost = 0;
+        for sent in &self.sent {
+            let Some(first) = sent.opened.iter().min() else {
+                lost += 1;
+                continue;
+            };
+            let times = if sent.awake { &mut soon } else { &mut late };
+            times.push(first.since(sent.at) as f64 / 1e6);
+        }
+        let in_time = |sent: &&Sent| now.since(sent.at) / SECOND_US < u64::from(sent.hold.hours()) * 3_600;
+        let lost_in_class = self.sent.iter().filter(|sent| sent.opened.is_empty()).filter(in_time).count();
+        stage.put("guests", self.guests.len());
+        stage.put("held", self.sent.len());
+        stage.put("lost", lost);
+        stage.put("lost_within_class", lost_in_class);
+        stage.put("duplicated", self.sent.iter().filter(|sent| sent.opened.len() > 1).count());
+        stage.put("not_handed_over", self.refused);
+        stage.put(
+            "receivers_asleep",
+            ratio(self.sent.iter().filter(|sent| !sent.awake).count() as u64, self.sent.len() as u64),
+        );
+        stage.put("awake_latency_s_p50", percentile(&mut soon, 50));
+        stage.put("awake_latency_s_p99", percentile(&mut soon, 99));
+        stage.put("asleep_latency_s_mean", mean(&late));
+        let counters = stage.population.counters();
+        let count = |name: &str| counters.get(name).copied().unwrap_or(0);
+        let fetched = count("cells_fetched");
+        stage.put("cells_fetched", fetched);
+        stage.put("asks_sent", count("asks_sent"));
+    }
+}
+
+fn spell_us(stage: &mut Stage<'_>) -> u64 {
+    (SPELL_S / 2 + stage.population.dice().below(SPELL_S)) as u64 * SECOND_US
+}
+
+/// Which relays leave when, the last first.
+fn leaving(stage: &mut Stage<'_>, from: Moment) -> Vec<(Moment, NodeId)> {
+    let mut relays: Vec<NodeId> =
+        stage.population.online().into_iter().filter(|id| stage.population.role(*id) == Role::Relay).collect();
+    stage.population.dice().shuffle(&mut relays);
+    relays.truncate((relays.len() as f64 * LEAVING).round() as usize);
+    let mut leaving: Vec<(Moment, NodeId)> = relays
+        .into_iter()
+        .map(|id| (from + stage.population.dice().below(LEAVING_S * SECOND_US as usize) as u64, id))
+        .collect();
+    leaving.sort_by_key(|(at, id)| std::cmp::Reverse((*at, *id)));
+    leaving
+}
+
+#[derive(Default, Serialize)]
+struct Served {
+    attended: u64,
+    per_relay_max: usize,
+}
+
+/// How many guests have two relays that hold what is sent to them, and how many guests a relay has.
+fn served(stage: &Stage<'_>) -> Served {
+    let mut served = Served::default();
+    let mut guests_of: BTreeMap<NodeId, usize> = BTreeMap::new();
+    let (population, luminosity) = (&stage.population, stage.options.luminosity);
+    for id in population.online().into_iter().filter(|id| population.role(*id) == Role::Guest) {
+        let region = Prefix::of(population.address(id), luminosity);
+        let Some(relay) = population.world().machine(id).and_then(crate::actor::Actor::whole) else { continue };
+        let inside = relay.neighbours().all().iter().filter(|relay| region.matches(&relay.address)).count();
+        served.attended += u64::from(inside >= 2);
+        population.world().peers_of(id).for_each(|peer| *guests_of.entry(peer).or_default() += 1);
+    }
+    served.per_relay_max = guests_of.into_values().max().unwrap_or(0);
+    served
+}
+
+#[derive(Default)]
+struct Storage {
+    copies: u64,
+    bytes_max: u64,
+    quota: u64,
+}
+
+/// What the disks of the relays that run hold.
+fn storage(stage: &Stage<'_>) -> Storage {
+    let mut storage = Storage { quota: stage.population.relay_config().hold.bytes_max, ..Storage::default() };
+    for id in stage.population.online() {
+        let held: Vec<HeldCell> = stage.population.world().held(id);
+        let bytes: u64 = held.iter().map(|cell| cell.size_class.cell_length() as u64).sum();
+        storage.copies += held.len() as u64;
+        storage.bytes_max = storage.bytes_max.max(bytes);
+    }
+    storage
+}
