@@ -9,14 +9,17 @@
 //! | `latency` | how many milliseconds? |
 //! | `set` | among how many honest relays? |
 //! | `advisor` | so which luminosity? |
+//! | `bucket` | among how many cells does the one fetched hide? |
 
 mod advisor;
+mod bucket;
 mod latency;
 mod scale;
 mod set;
 mod table;
 
 pub use advisor::{Advice, Obstacle, Situation, advise, outlook};
+pub use bucket::{bucket_bits, bucket_candidates};
 pub use latency::{Latency, latency};
 pub use set::{HonestSet, Sight};
 pub use table::{Network, Quote, budget_for, budget_transmissions, milli_region, quote, quote_region};

@@ -19,6 +19,8 @@ mod rig;
 mod serving;
 mod shelf;
 mod subscribers;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
