@@ -4,6 +4,7 @@
 //! config  password                     what the node was told
 //! key_file  keyring  files             what it keeps secret
 //! store                                what it keeps
+//! held                                 cells it keeps for those who are away
 //! relay_loop  endpoint_loop  halves    the core's two halves, a thread each
 //! mailbox                              from the relay half to the endpoint half
 //! desk                                 questions, answers and news between halves and interfaces
@@ -21,6 +22,7 @@ mod endpoint_loop;
 mod error;
 mod files;
 mod halves;
+pub mod held;
 mod key_file;
 mod keyring;
 mod mailbox;

@@ -5,6 +5,7 @@
 mod api;
 mod configuration;
 mod guide;
+mod held;
 mod network;
 mod starting;
 mod world;
