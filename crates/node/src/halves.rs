@@ -2,8 +2,9 @@
 
 use mainframe_base::Time;
 use mainframe_core::crypto::{NodeKeys, Verifier};
+use mainframe_core::hold::HoldConfig;
 use mainframe_core::overlay::{Myself, OverlayConfig};
-use mainframe_core::switchboard::{Endpoint, EndpointConfig, Relay, RelayConfig};
+use mainframe_core::switchboard::{Endpoint, EndpointConfig, HeldCell, Relay, RelayConfig};
 
 use crate::config::Config;
 use crate::random;
@@ -15,12 +16,13 @@ const VERIFIED_MAX: usize = 4_096;
 const ADDRESS_SEED: [u8; 32] = [0; 32];
 
 /// The relay half, with its peer cache.
-pub(crate) fn relay(now: Time, config: &Config, keys: NodeKeys, store: &SqliteStore) -> Relay {
+pub(crate) fn relay(now: Time, config: &Config, keys: NodeKeys, found: Vec<HeldCell>, store: &SqliteStore) -> Relay {
     let overlay = if config.small_network { OverlayConfig::small_network() } else { OverlayConfig::default() };
-    let settings = RelayConfig { overlay, trace: config.trace, ..RelayConfig::default() };
+    let hold = HoldConfig { bytes_max: u64::from(config.hold_max_mib) << 20, ..HoldConfig::default() };
+    let settings = RelayConfig { overlay, hold, trace: config.trace, ..RelayConfig::default() };
     let verifier = Verifier::new(VERIFIED_MAX);
     let myself = Myself { network: config.network, role: config.role, keys, seed: ADDRESS_SEED, verifier };
-    Relay::new(now, settings, myself, config.bootstrap.clone(), random::bytes(), Vec::new(), store)
+    Relay::new(now, settings, myself, config.bootstrap.clone(), random::bytes(), found, store)
 }
 
 /// The endpoint half, with nobody on it yet.

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainframe_base::{LinkKey, Time};
-use mainframe_core::switchboard::{LinkEvent, Relay, RelayEffect, RelayInput};
+use mainframe_core::switchboard::{LinkEvent, Relay, RelayEffect, RelayInput, StoreOrder, StoreReport};
 use mainframe_core::wire::{Cell, OutFrame};
 use mainframe_link::Link;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::desk::{Answer, Desk};
+use crate::held::{self, HoldThread};
 use crate::mailbox::Mailbox;
 use crate::store::SqliteStore;
 
@@ -43,6 +44,7 @@ impl From<LinkEvent> for RelayWork {
 pub(crate) struct RelayLoop {
     pub(crate) relay: Relay,
     pub(crate) store: SqliteStore,
+    pub(crate) held: HoldThread,
     pub(crate) clock: Arc<Clock>,
     pub(crate) work: mpsc::Receiver<RelayWork>,
     pub(crate) link: Link,
@@ -55,6 +57,8 @@ pub(crate) struct RelayLoop {
 struct Leaving {
     frames: Vec<(LinkKey, OutFrame)>,
     cells: Vec<Cell>,
+    /// Reports on orders that were not taken.
+    refused: Vec<StoreReport>,
 }
 
 impl RelayLoop {
@@ -64,6 +68,7 @@ impl RelayLoop {
         let timer = timer.expect("a runtime without sockets needs nothing from the system");
         timer.block_on(self.work_through());
         self.commit();
+        self.held.stop();
     }
 
     async fn work_through(&mut self) {
@@ -77,6 +82,10 @@ impl RelayLoop {
             let now = self.clock.now();
             let stop = self.handle(now, batch.drain(..), &mut effects);
             self.release(effects.drain(..), &mut leaving);
+            while let Some(report) = leaving.refused.pop() {
+                self.relay.handle(now, RelayInput::Store(report), &mut self.store, &mut effects);
+                self.release(effects.drain(..), &mut leaving);
+            }
             commit_at = commit_at.or_else(|| self.store.is_dirty().then(|| now + COMMIT_DELAY_MS));
             if commit_at.is_some_and(|at| at <= now) {
                 self.commit();
@@ -122,6 +131,7 @@ impl RelayLoop {
                     self.link.hangup(peer, reason);
                 }
                 RelayEffect::Cell(cell) => leaving.cells.push(cell),
+                RelayEffect::Store(order) => leaving.refused.extend(self.order(order)),
                 RelayEffect::Reply(id, reply) => self.desk.answer(id, Answer::Relay(reply)),
                 RelayEffect::Publish(event) => self.desk.publish_relay(event),
             }
@@ -129,6 +139,19 @@ impl RelayLoop {
         self.send(&mut leaving.frames);
         if !leaving.cells.is_empty() {
             self.mailbox.push_cells(leaving.cells.drain(..));
+        }
+    }
+
+    /// Gives the disk something to do. When too much waits there already, that is the report.
+    fn order(&self, order: StoreOrder) -> Option<StoreReport> {
+        let refused = match &order {
+            StoreOrder::Keep(_, cell) => Some(StoreReport::NotKept(vec![cell.id()])),
+            StoreOrder::Read(_, id) => Some(StoreReport::Read(*id, None)),
+            StoreOrder::Drop(_) => None,
+        };
+        match self.held.order(held::order_of(order)) {
+            Ok(()) => None,
+            Err(held::Busy) => refused,
         }
     }
 

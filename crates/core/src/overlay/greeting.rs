@@ -16,9 +16,6 @@ use crate::wire::Hello;
 const HELLO_REPEATED_MAX: u8 = 5;
 /// Frames forgiven before `Hello`: what a peer sends in the two seconds until it repeats a lost one (guess).
 const EARLY_MAX: u8 = 64;
-/// A relay that hangs up sooner than this after we dialled it has no room for us. Milliseconds (guess: longer than
-/// the grace of a full bin).
-const DECLINED_WITHIN_MS: u64 = 15_000;
 
 /// For how long there is room for a peer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +56,7 @@ impl Overlay {
     pub fn peer_down(&mut self, now: Time, key: LinkKey, out: &mut OverlayOut) {
         let Some(peer) = self.peers.get(&key) else { return };
         // A relay that hangs up soon after we dialled it has no room for us.
-        let declined = peer.outbound && now.since_ms(peer.since) < DECLINED_WITHIN_MS;
+        let declined = peer.outbound && !peer.has_settled(now);
         if let Some(address) = peer.address().or(peer.expected) {
             if declined {
                 self.book.decline(now, &address);
@@ -241,7 +238,9 @@ impl Overlay {
             self.discount_subnet(&address, peer.remote.ip);
             self.table_changed = true;
             self.survey_wanted |= self.neighbours.me().proximity(&address) >= self.goal;
-            self.seek_again(now, &address);
+            if peer.has_settled(now) {
+                self.seek_again(now, &address);
+            }
             self.reckon(now, out);
         }
         self.continue_lookups(now, out);

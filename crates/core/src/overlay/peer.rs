@@ -27,6 +27,10 @@ pub(super) const HELLO_AGAIN_MS: u64 = 2_000;
 /// How long a visit lasts after it was last of use, in milliseconds (guess).
 const VISIT_MS: u64 = 4_000;
 
+/// A relay that hangs up sooner than this after we dialled it has no room for us. Milliseconds (guess: longer than
+/// the grace of a full bin).
+pub(super) const DECLINED_WITHIN_MS: u64 = 15_000;
+
 /// Why a question was asked: what its answer is good for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Purpose {
@@ -128,6 +132,16 @@ impl Peer {
     /// A visit that is of no use any more.
     pub(super) fn is_over(&self, now: Time) -> bool {
         self.visit && self.greeted.is_some() && self.question.is_none() && self.used_at + VISIT_MS <= now
+    }
+
+    /// When it is clear that it has room for us, if we dialled it.
+    pub(super) fn settles_at(&self) -> Time {
+        self.since + DECLINED_WITHIN_MS
+    }
+
+    /// Whether it has room for us.
+    pub(super) fn has_settled(&self, now: Time) -> bool {
+        self.settles_at() <= now
     }
 
     /// Its position, once it said `Hello`.

@@ -11,6 +11,7 @@ use super::peer::Peer;
 use super::ports::{Goodbye, OverlayOut};
 use super::timers::never;
 use crate::crypto::NodeRecord;
+use crate::neighbours::Neighbour;
 
 /// How long a newcomer may stay in a full bin, in milliseconds: until it could tell us that we are its neighbour.
 const GRACE_MS: u64 = 10_000;
@@ -160,12 +161,21 @@ impl Overlay {
         plausible && self.neighbours.me().proximity(address) >= depth
     }
 
-    /// A guest keeps the closest relays, and those of other regions it listens to.
+    /// A guest keeps the closest relays, and those of other regions it listens to. A relay without room lets it stay for a
+    /// visit: until that would be over, it does not take the place of another.
     fn prune_guest(&mut self, now: Time, out: &mut OverlayOut) {
-        let closest_first = self.neighbours.all().iter().rev().skip(self.config.access_relays);
-        let needless = closest_first.filter(|relay| !self.is_attended(&relay.address)).map(|relay| relay.key);
+        let closest_first = self.neighbours.all().iter().rev();
+        let settled = |key: &LinkKey| self.peers.get(key).is_some_and(|peer| peer.has_settled(now));
+        let (settled, young): (Vec<&Neighbour>, Vec<&Neighbour>) = closest_first.partition(|relay| settled(&relay.key));
+        let settles = young.iter().filter_map(|relay| self.peers.get(&relay.key)).map(Peer::settles_at).min();
+        let surplus = settled.into_iter().skip(self.config.access_relays);
+        let needless = surplus.filter(|relay| !self.is_attended(&relay.address)).map(|relay| relay.key);
         for key in needless.collect::<Vec<_>>() {
             self.hang_up(now, key, Goodbye::Pruned, out);
+        }
+        if let Some(at) = settles {
+            self.timers.prune = self.timers.prune.min(at);
+            self.timers.tend_by(at);
         }
     }
 }

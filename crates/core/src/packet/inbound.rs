@@ -21,6 +21,11 @@ impl Packets {
             self.take_served(scene, &frame.cell);
             return self.owe_receipt(from, Receipt { nonce, verdict: Verdict::TookOver });
         }
+        if served && away {
+            // Who has just stopped listening is still sent a few cells.
+            self.counters.cells_without_progress += 1;
+            return self.owe_receipt(from, Receipt { nonce, verdict: Verdict::NoProgress });
+        }
         match self.judge(scene, from, frame) {
             Ok(verdict) => self.owe_receipt(from, Receipt { nonce, verdict }),
             Err(fault) => scene.out.facts.push(PacketFact::Faulted(from, fault)),

@@ -42,7 +42,7 @@ const fn key(name: &'static str, main: &'static str, devnet: Option<&'static str
 }
 
 /// Every value, in the order they are shown.
-pub const CONFIG_KEYS: [ConfigKey; 16] = [
+pub const CONFIG_KEYS: [ConfigKey; 17] = [
     key("profile", "main", None, "defaults for the public network (main) or a local one (devnet)"),
     key("network", "1", Some("53456"), "the network's number: 1 is the public one, 53456 for development"),
     key("data_dir", "", None, "where keys and stores are kept"),
@@ -63,6 +63,8 @@ pub const CONFIG_KEYS: [ConfigKey; 16] = [
     key("password_file", "", None, "file with the key file's password; without one the terminal is asked"),
     // The endpoint half keeps 10,000 messages, 160 MB if all are as long as they can be; more is damage.
     key("store_max_mib", "1024", Some("256"), "the largest the message store may grow, in MiB; 1 to 1048576"),
+    // crates/core: `HoldConfig::bytes_max`
+    key("hold_max_mib", "1024", Some("64"), "cells held on disk for others who are away, in MiB; 1 to 1048576"),
     key("queue_max_mib", "64", Some("16"), "cells that may wait for slow neighbours, in MiB; 1 to 65536"),
     key("log", "info", Some("warn"), "what is logged: error, warn, info, debug, trace, or target=level,…"),
     key("log_format", "text", None, "text or json"),

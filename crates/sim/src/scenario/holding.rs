@@ -1,9 +1,11 @@
 //! Guests who come and go (whitepaper, 数据包托管): does everyone get what was sent while he was away, once, and at what price?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mainframe_base::{Prefix, Role, TopicKey};
-use mainframe_core::switchboard::{CommandId, Endpoint, EndpointCommand, EndpointConfig, HeldCell, Letter, Recipient};
+use mainframe_base::{PacketId, Prefix, Role, TopicKey};
+use mainframe_core::switchboard::{
+    CommandId, Endpoint, EndpointCommand, EndpointConfig, HeldCell, Letter, Outcome, Recipient, RelayReply,
+};
 use mainframe_core::wire::{BudgetClass, HoldClass};
 use serde::Serialize;
 
@@ -39,6 +41,8 @@ struct Guest {
 
 struct Sent {
     guest: usize,
+    /// The packet that carries it, once a relay half has taken it over.
+    packet: Option<PacketId>,
     at: Moment,
     hold: HoldClass,
     opened: Vec<Moment>,
@@ -51,8 +55,9 @@ struct Play {
     guests: Vec<Guest>,
     by_node: BTreeMap<NodeId, usize>,
     sent: Vec<Sent>,
-    refused: u64,
-    woken: BTreeMap<NodeId, Moment>,
+    by_command: BTreeMap<CommandId, usize>,
+    by_packet: BTreeMap<PacketId, usize>,
+    sent_again: u64,
     commands: u64,
 }
 
@@ -89,7 +94,7 @@ impl Play {
             let through = [relays[dice.below(relays.len())], relays[dice.below(relays.len())]];
             let (key, seed) = (TopicKey(dice.bytes()), dice.bytes());
             let node = stage.population.add_guest(&through);
-            let turn_at = stage.population.world().now() + spell_us(stage);
+            let turn_at = stage.population.world().now() + stage.population.dice().below(SPELL_S) as u64 * SECOND_US;
             self.by_node.insert(node, index);
             self.guests.push(Guest { node, key, seed, turn_at });
             self.seat(stage, index);
@@ -153,34 +158,39 @@ impl Play {
         } else {
             stage.population.restart(node);
             self.seat(stage, index);
-            self.woken.insert(node, now);
         }
     }
 
     /// One awake guest writes to another, awake or not.
     fn write(&mut self, stage: &mut Stage<'_>) {
-        let now = stage.population.world().now();
-        let count = self.guests.len();
-        let mut awake = stage.population.dice().below(count);
-        while !stage.population.world().is_online(self.guests[awake].node) {
-            awake = stage.population.dice().below(count);
-        }
-        let guest = stage.population.dice().below(count);
+        let at = stage.population.world().now();
+        let guest = stage.population.dice().below(self.guests.len());
         let holds = [HoldClass::Hour, HoldClass::Day, HoldClass::ThreeDays];
         let hold = holds[stage.population.dice().below(holds.len())];
-        let (to, node) = (&self.guests[guest], self.guests[awake].node);
+        let awake = stage.population.world().is_online(self.guests[guest].node);
+        self.sent.push(Sent { guest, packet: None, at, hold, opened: Vec::new(), awake });
+        self.post(stage, self.sent.len() - 1);
+    }
+
+    /// Whoever is awake sends a message.
+    fn post(&mut self, stage: &mut Stage<'_>, number: usize) {
+        let mut sender = stage.population.dice().below(self.guests.len());
+        while !stage.population.world().is_online(self.guests[sender].node) {
+            sender = stage.population.dice().below(self.guests.len());
+        }
+        let (sent, node) = (&self.sent[number], self.guests[sender].node);
+        let to = &self.guests[sent.guest];
         let letter = Letter {
             to: Recipient::Topic(to.key.clone()),
             destination: Prefix::of(stage.population.address(to.node), stage.options.luminosity),
-            hold,
+            hold: sent.hold,
             budget: BudgetClass::MAX,
             instead_of: None,
-            body: (self.sent.len() as u64).to_be_bytes().to_vec(),
+            body: (number as u64).to_be_bytes().to_vec(),
         };
-        let is_awake = stage.population.world().is_online(to.node);
         let command = self.next_command();
+        self.by_command.insert(command, number);
         stage.population.world_mut().ask(node, command, EndpointCommand::Send(letter));
-        self.sent.push(Sent { guest, at: now, hold, opened: Vec::new(), awake: is_awake });
     }
 
     fn hear(&mut self, stage: &mut Stage<'_>) {
@@ -190,12 +200,23 @@ impl Play {
             assert_eq!(self.by_node.get(&node), Some(&sent.guest), "only the receiver opens a message");
             sent.opened.push(Moment::of(message.at));
         }
-        let outcomes = stage.population.world_mut().take_outcomes();
-        self.refused += outcomes
-            .iter()
-            .filter(|(_, outcome)| matches!(outcome, mainframe_core::switchboard::Outcome::Failed(_)))
-            .count() as u64;
-        stage.population.world_mut().take_replies();
+        let mut failed = Vec::new();
+        for (_, command, reply) in stage.population.world_mut().take_replies() {
+            let Some(number) = self.by_command.remove(&command) else { continue };
+            match reply {
+                RelayReply::Accepted(packet) => {
+                    self.sent[number].packet = Some(packet);
+                    self.by_packet.insert(packet, number);
+                }
+                _ => failed.push(number),
+            }
+        }
+        for (packet, outcome) in stage.population.world_mut().take_outcomes() {
+            let number = self.by_packet.remove(&packet);
+            failed.extend(number.filter(|_| matches!(outcome, Outcome::Failed(_))));
+        }
+        self.sent_again += failed.len() as u64;
+        failed.into_iter().for_each(|number| self.post(stage, number));
     }
 
     fn wake_everyone(&mut self, stage: &mut Stage<'_>) {
@@ -211,23 +232,28 @@ impl Play {
 
     fn report(&self, stage: &mut Stage<'_>) {
         let (now, mut late, mut soon) = (stage.population.world().now(), Vec::new(), Vec::new());
-        let mut lost = 0;
+        let world = stage.population.world();
+        let on_disks: BTreeSet<PacketId> = world.ids().flat_map(|id| world.held(id)).map(|cell| cell.id).collect();
+        let is_held = |sent: &&Sent| sent.packet.is_some_and(|packet| on_disks.contains(&packet));
+        let held = self.sent.iter().filter(is_held).count();
         for sent in &self.sent {
-            let Some(first) = sent.opened.iter().min() else {
-                lost += 1;
-                continue;
-            };
+            let Some(first) = sent.opened.iter().min() else { continue };
             let times = if sent.awake { &mut soon } else { &mut late };
             times.push(first.since(sent.at) as f64 / 1e6);
         }
-        let in_time = |sent: &&Sent| now.since(sent.at) / SECOND_US < u64::from(sent.hold.hours()) * 3_600;
-        let lost_in_class = self.sent.iter().filter(|sent| sent.opened.is_empty()).filter(in_time).count();
+        let unopened = || self.sent.iter().filter(|sent| sent.opened.is_empty());
+        let in_class = |sent: &&Sent| now.since(sent.at) / SECOND_US < u64::from(sent.hold.hours()) * 3_600;
+        let (lost, lost_ever) =
+            (unopened().filter(is_held).filter(in_class).count(), unopened().filter(is_held).count());
+        let never_held = unopened().filter(|sent| !is_held(sent)).count();
         stage.put("guests", self.guests.len());
-        stage.put("held", self.sent.len());
+        stage.put("sent", self.sent.len());
+        stage.put("held", held);
         stage.put("lost", lost);
-        stage.put("lost_within_class", lost_in_class);
+        stage.put("lost_after_class", lost_ever - lost);
+        stage.put("never_held", never_held);
         stage.put("duplicated", self.sent.iter().filter(|sent| sent.opened.len() > 1).count());
-        stage.put("not_handed_over", self.refused);
+        stage.put("sent_again", self.sent_again);
         stage.put(
             "receivers_asleep",
             ratio(self.sent.iter().filter(|sent| !sent.awake).count() as u64, self.sent.len() as u64),
