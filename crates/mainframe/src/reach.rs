@@ -79,6 +79,7 @@ fn exit(code: ErrorCode) -> Exit {
         | ErrorCode::NoProgress
         | ErrorCode::OverBudget
         | ErrorCode::TooManyKeys
+        | ErrorCode::TooManyRegions
         | ErrorCode::StoreFailed
         | ErrorCode::Stopping => Exit::Refused,
         ErrorCode::Conflict | ErrorCode::Internal | ErrorCode::Unknown => Exit::Failed,

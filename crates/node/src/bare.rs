@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::desk::{Answer, Desk, NoAnswer, Question};
 use crate::error::{ErrorKind, NodeError};
 use crate::files;
+use crate::held::HoldThread;
 use crate::mailbox::Mailbox;
 use crate::random;
 use crate::relay_loop::{QUEUE_MAX, RelayLoop, RelayWork};
@@ -71,12 +72,18 @@ impl BareRelay {
         let myself =
             Myself { network, role: Role::Relay, keys, seed: ADDRESS_SEED, verifier: Verifier::new(VERIFIED_MAX) };
         let config = RelayConfig { overlay: OverlayConfig::small_network(), ..RelayConfig::default() };
-        let relay = Relay::new(clock.now(), config, myself, Vec::new(), random::bytes(), Vec::new(), &store);
+        let reports = work.clone();
+        let (held, found) = HoldThread::start(&directory.join("held"), move |report| {
+            // A relay half that has stopped needs no reports.
+            let _ = reports.blocking_send(RelayWork::Input(RelayInput::Store(report)));
+        })?;
+        let relay = Relay::new(clock.now(), config, myself, Vec::new(), random::bytes(), found, &store);
         let mailbox = Arc::new(Mailbox::default());
         let desk = Arc::new(Desk::new(work.clone(), mailbox.clone()));
         let driver = RelayLoop {
             relay,
             store,
+            held,
             clock,
             work: inbox,
             link: link.clone(),

@@ -6,7 +6,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mainframe_base::{Address, Locator};
-use mainframe_core::switchboard::{EndpointEffect, EndpointInput, EndpointReply, RelayCommand, RelayReply};
+use mainframe_core::switchboard::{
+    EndpointEffect, EndpointInput, EndpointReply, HeldCell, RelayCommand, RelayInput, RelayReply,
+};
 use mainframe_link::{Link, LinkConfig, LinkError};
 use mainframe_sdk::{Client, ENDPOINT_FILE, EndpointFile};
 use tokio::net::TcpListener;
@@ -20,6 +22,7 @@ use crate::endpoint_loop::EndpointLoop;
 use crate::error::{ErrorKind, NodeError};
 use crate::files::{self, DirectoryLock};
 use crate::halves;
+use crate::held::HoldThread;
 use crate::key_file::KeyFile;
 use crate::keyring::Keyring;
 use crate::mailbox::Mailbox;
@@ -31,6 +34,8 @@ use crate::tokens::TokenBook;
 
 /// The peer cache holds some 10,000 records of half a kilobyte; more is damage.
 const RELAY_STORE_MAX_MIB: u32 = 64;
+/// Where held cells lie in the data directory.
+const HELD_DIRECTORY: &str = "held";
 /// How long a stopping node waits for what it has in custody to be taken over (guess: the longest hop's time-out).
 const FLUSH_PATIENCE: Duration = Duration::from_secs(3);
 const FLUSH_STEP: Duration = Duration::from_millis(50);
@@ -67,9 +72,12 @@ impl Node {
         let node_keys = keyring.node_keys().expect("checked when the file was read");
         let overlay = halves::overlay(&config, &node_keys);
 
+        let (held, found) = held(&config, relay_sender.clone());
+        let refusal = held.refusal();
         let relay = RelayLoop {
-            relay: halves::relay(clock.now(), &config, node_keys, &relay_store),
+            relay: halves::relay(clock.now(), &config, node_keys, found, &relay_store),
             store: relay_store,
+            held,
             clock: clock.clone(),
             work: relay_receiver,
             link: link.clone(),
@@ -98,6 +106,7 @@ impl Node {
             mailbox,
             link,
             desk,
+            refusal,
             started: Instant::now(),
             stopping: watch::Sender::new(false),
             stop_asked: watch::Sender::new(false),
@@ -273,6 +282,18 @@ async fn start_link(config: &Config, keyring: &Keyring, events: mpsc::Sender<Rel
             }
             LinkError::Transport(why) => NodeError::new(ErrorKind::System, what, why, "See the node's log."),
         }
+    })
+}
+
+/// The store of held cells, and what is in it. A node that cannot open it forwards as well as ever, and holds nothing.
+fn held(config: &Config, relay: mpsc::Sender<RelayWork>) -> (HoldThread, Vec<HeldCell>) {
+    let report = move |report| {
+        // A relay half that has stopped needs no reports.
+        let _ = relay.blocking_send(RelayWork::Input(RelayInput::Store(report)));
+    };
+    HoldThread::start(&config.data_dir.join(HELD_DIRECTORY), report).unwrap_or_else(|error| {
+        tracing::error!(%error, "no cells are held for others");
+        (HoldThread::none(error), Vec::new())
     })
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::desk::{Answer, Desk};
-use crate::held::{self, HoldThread};
+use crate::held::{Busy, HoldThread};
 use crate::mailbox::Mailbox;
 use crate::store::SqliteStore;
 
@@ -68,6 +68,8 @@ impl RelayLoop {
         let timer = timer.expect("a runtime without sockets needs nothing from the system");
         timer.block_on(self.work_through());
         self.commit();
+        // Its last reports wait for nobody: this queue takes no more.
+        drop(self.work);
         self.held.stop();
     }
 
@@ -149,9 +151,9 @@ impl RelayLoop {
             StoreOrder::Read(_, id) => Some(StoreReport::Read(*id, None)),
             StoreOrder::Drop(_) => None,
         };
-        match self.held.order(held::order_of(order)) {
+        match self.held.order(order) {
             Ok(()) => None,
-            Err(held::Busy) => refused,
+            Err(Busy) => refused,
         }
     }
 

@@ -37,6 +37,8 @@ pub enum ErrorCode {
     TooLong,
     /// The node keeps as many people's or topics' keys as it can scan for (422).
     TooManyKeys,
+    /// The node listens to as many regions as it can (422).
+    TooManyRegions,
     /// The store could not keep what would have to be kept; the node stops (503).
     StoreFailed,
     /// The node is shutting down (503).

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::HoldStatus;
+
 /// As what a node takes part.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +67,9 @@ pub struct RelayStatus {
     pub pending_bytes: u64,
     /// The most `pending_bytes` ever was.
     pub pending_bytes_max: u64,
+    /// What the node holds for those who are away, and the regions it listens to.
+    #[serde(default)]
+    pub hold: HoldStatus,
     /// Counts since the start, by name.
     pub counters: BTreeMap<String, u64>,
     /// Faults of peers since the start, by name.

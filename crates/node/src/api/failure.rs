@@ -43,6 +43,7 @@ impl Failure {
             Refusal::OverBudget => "Raise the budget, or reveal more bits.",
             Refusal::TooLong => "Send less at once.",
             Refusal::TooManyKeys => "Remove one, or use another node.",
+            Refusal::TooManyRegions => "Leave one first: mainframe net leave REGION.",
             Refusal::StoreFailed => "See the node's log.",
             Refusal::WeakKey => "Ask the receiver for a new address.",
         };
@@ -69,6 +70,7 @@ pub(crate) fn code_of(refusal: Refusal) -> ErrorCode {
         Refusal::OverBudget => ErrorCode::OverBudget,
         Refusal::TooLong => ErrorCode::TooLong,
         Refusal::TooManyKeys => ErrorCode::TooManyKeys,
+        Refusal::TooManyRegions => ErrorCode::TooManyRegions,
         Refusal::StoreFailed => ErrorCode::StoreFailed,
         Refusal::WeakKey => ErrorCode::BadRequest,
     }
@@ -83,7 +85,9 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         ErrorCode::Conflict => StatusCode::CONFLICT,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::OverBudget | ErrorCode::TooLong | ErrorCode::TooManyKeys => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorCode::OverBudget | ErrorCode::TooLong | ErrorCode::TooManyKeys | ErrorCode::TooManyRegions => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         ErrorCode::Busy
         | ErrorCode::NotConnected
         | ErrorCode::NoProgress

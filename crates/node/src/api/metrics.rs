@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use mainframe_core::switchboard::HoldStatus;
 use mainframe_sdk::{ApiError, ErrorCode, Scope};
 
 use super::{Api, Failure, views};
@@ -46,6 +47,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, caller: Caller) -> Resu
     page.gauge("mainframe_depth_bits", "Where the neighbourhood begins.", u64::from(relay.depth));
     page.gauge("mainframe_pending_bytes", "Cells waiting for custody.", relay.pending_bytes as u64);
     page.gauge("mainframe_link_queued_bytes", "Bytes waiting to be written.", queued.bytes as u64);
+    holding(&mut page, &relay.hold, api.refusal.borrow().is_some() || relay.hold.refusing);
     page.gauge("mainframe_endpoint_persons", "People scanned for.", endpoint.persons);
     page.gauge("mainframe_endpoint_topics", "Topics read.", endpoint.topics);
     page.gauge("mainframe_endpoint_waiting_cells", "Cells waiting to be looked at.", endpoint.waiting);
@@ -56,6 +58,17 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, caller: Caller) -> Resu
     let faults = relay.faults.iter().map(|(fault, count)| (views::fault_name(*fault), *count));
     page.labelled("mainframe_faults_total", "Faults of peers.", "fault", faults);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page.0))
+}
+
+/// What is held for those who are away.
+fn holding(page: &mut Page, hold: &HoldStatus, refusing: bool) {
+    page.gauge("mainframe_held_cells", "Cells held for others.", hold.cells as u64);
+    page.gauge("mainframe_held_bytes", "Their bytes.", hold.bytes);
+    page.gauge("mainframe_held_bytes_max", "The quota of held cells.", hold.bytes_max);
+    page.gauge("mainframe_hold_refusing", "Whether new cells are not held; status says why.", u64::from(refusing));
+    page.gauge("mainframe_hold_subscribers", "Peers that hear of new cells.", hold.subscribers as u64);
+    page.gauge("mainframe_attended_regions", "Regions listened to.", hold.attending.len() as u64);
+    page.gauge("mainframe_attended_missing_cells", "Cells told of that have not come yet.", hold.missing as u64);
 }
 
 /// The text as it grows.

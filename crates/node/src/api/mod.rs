@@ -31,6 +31,7 @@ use utoipa_axum::routes;
 
 use crate::config::Config;
 use crate::desk::Desk;
+use crate::error::NodeError;
 use crate::mailbox::Mailbox;
 use crate::people::People;
 use crate::tokens::TokenBook;
@@ -53,6 +54,8 @@ pub(crate) struct Api {
     pub(crate) people: People,
     pub(crate) tokens: TokenBook,
     pub(crate) link: mainframe_link::Link,
+    /// Why cells are not held, if they are not.
+    pub(crate) refusal: watch::Receiver<Option<NodeError>>,
     pub(crate) started: Instant,
     /// Turns true when the node stops: long answers end.
     pub(crate) stopping: watch::Sender<bool>,

@@ -11,7 +11,7 @@ use mainframe_core::cost;
 use mainframe_core::switchboard::{EndpointCommand, EndpointReply, RelayCommand, RelayReply, RelayStatus};
 use mainframe_core::wire::SizeClass;
 use mainframe_sdk::{
-    ApiError, Configuration, ConnectRequest, EstimateRequest, Peers, Quote, Scope, SizeEstimate, Status,
+    ApiError, Configuration, ConnectRequest, EstimateRequest, HoldStatus, Peers, Quote, Scope, SizeEstimate, Status,
 };
 use serde::Deserialize;
 
@@ -35,11 +35,14 @@ const ESTIMATE_PATIENCE: Duration = Duration::from_secs(55);
     responses((status = 200, body = Status), (status = "default", body = ApiError)))]
 pub(super) async fn status(State(api): State<Arc<Api>>, caller: Caller) -> Result<Json<Status>, Failure> {
     caller.needs(Scope::Read)?;
-    let mut relay = views::relay_status(api.relay_status().await?);
+    let status = api.relay_status().await?;
+    let mut relay = views::relay_status(status, api.refusal.borrow().as_ref());
     let endpoint = if caller.is_admin() { Some(api.endpoint_status().await?) } else { None };
     if endpoint.is_none() {
         (relay.pending_bytes, relay.pending_bytes_max) = (0, 0);
         relay.counters.clear();
+        let HoldStatus { bytes_max, refusing, .. } = std::mem::take(&mut relay.hold);
+        relay.hold = HoldStatus { bytes_max, refusing, ..HoldStatus::default() };
     }
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,14 +1,17 @@
 //! The core's values in the API's words.
 
-use mainframe_base::{Fault, Role};
+use mainframe_base::{Fault, LinkKey, Role};
 use mainframe_core::cost::{self, Network, Sight};
 use mainframe_core::switchboard::{
-    EndpointStatus, Estimate, Message, OpenedBy, Outcome, PeerView, RegionCount, RelayStatus, Step,
+    AttendanceView, EndpointStatus, Estimate, HoldStatus, Message, OpenedBy, Outcome, PeerView, RegionCount,
+    RelayStatus, Step,
 };
-use mainframe_core::wire::SizeClass;
+use mainframe_core::wire::{Hearing, SizeClass};
 use mainframe_sdk as sdk;
 
 use super::failure::code_of;
+use crate::error::NodeError;
+use crate::held;
 
 pub(super) fn role(role: Role) -> sdk::Role {
     match role {
@@ -17,7 +20,7 @@ pub(super) fn role(role: Role) -> sdk::Role {
     }
 }
 
-pub(super) fn relay_status(status: RelayStatus) -> sdk::RelayStatus {
+pub(super) fn relay_status(status: RelayStatus, refusal: Option<&NodeError>) -> sdk::RelayStatus {
     sdk::RelayStatus {
         network: status.network.0,
         role: role(status.role),
@@ -31,8 +34,52 @@ pub(super) fn relay_status(status: RelayStatus) -> sdk::RelayStatus {
         estimate: status.estimate.map(estimate),
         pending_bytes: status.pending_bytes as u64,
         pending_bytes_max: status.pending_bytes_max as u64,
+        hold: hold_status(status.hold, refusal),
         counters: status.counters.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         faults: status.faults.into_iter().map(|(fault, count)| (fault_name(fault), count)).collect(),
+    }
+}
+
+/// `refusal` is what the disk said last, if it refused. Without it cells are not held when too many wait for it.
+fn hold_status(status: HoldStatus, refusal: Option<&NodeError>) -> sdk::HoldStatus {
+    let refusing = refusal.map(|error| sdk::HoldRefusal {
+        what: error.what().to_owned(),
+        why: error.why().to_owned(),
+        next: error.next().to_owned(),
+    });
+    sdk::HoldStatus {
+        cells: status.cells as u64,
+        bytes: status.bytes,
+        bytes_max: status.bytes_max,
+        refusing: refusing.or_else(|| status.refusing.then(busy)),
+        subscribers: status.subscribers as u64,
+        missing: status.missing as u64,
+        attending: status.attending.into_iter().map(attendance).collect(),
+    }
+}
+
+fn busy() -> sdk::HoldRefusal {
+    sdk::HoldRefusal {
+        what: "the last cells were not kept".to_owned(),
+        why: held::Busy.to_string(),
+        next: "It passes by itself; if it stays so, use a faster disk.".to_owned(),
+    }
+}
+
+pub(super) fn attendance(view: AttendanceView) -> sdk::Attendance {
+    let source = |(key, hearing): (LinkKey, Hearing)| sdk::AttendanceSource {
+        link_key: key.to_string(),
+        hearing: match hearing {
+            Hearing::Not => sdk::Hearing::Not,
+            Hearing::Digests => sdk::Hearing::Digests,
+            Hearing::Cells => sdk::Hearing::Cells,
+        },
+    };
+    sdk::Attendance {
+        region: view.region.to_string(),
+        bucket_bits: view.bucket.bits(),
+        complete_until_ms: view.complete_until.0,
+        sources: view.sources.into_iter().map(source).collect(),
     }
 }
 

@@ -4,7 +4,7 @@
 //! that forwarding never waits for a disk. It knows no quota and no clock of cells: it keeps until it is told to drop.
 //!
 //! ```text
-//! shelf      what ends together
+//! shelf      the names of files
 //! slot_file  whole cells of one size, one after the other; no index on disk
 //! store      all shelves, and in memory where each cell is
 //! thread     orders in, reports out
@@ -21,6 +21,5 @@ mod store;
 mod tests;
 mod thread;
 
-pub use shelf::Shelf;
-pub use store::{Found, HeldStore};
-pub use thread::{BATCH_MAX, Busy, HoldThread, Order, QUEUE_MAX, Report};
+pub use store::HeldStore;
+pub use thread::{BATCH_MAX, Busy, HoldThread, KEEPS_MAX, READS_MAX};

@@ -1,9 +1,8 @@
 //! Cells for tests.
 
 use mainframe_base::{Address, Luminosity, Prefix, Tag};
-use mainframe_core::wire::{Cell, CellHeader, ExpiryBucket, HoldClass, SizeClass};
-
-use super::Shelf;
+use mainframe_core::switchboard::Shelf;
+use mainframe_core::wire::{Cell, CellHeader, ExpiryBucket, HoldClass, Hour, SizeClass};
 
 /// A cell like no other number's.
 pub(super) fn cell(size_class: SizeClass, number: u32) -> Cell {
@@ -28,5 +27,5 @@ pub(super) fn small(number: u32) -> Cell {
 
 /// A shelf of an hour.
 pub(super) fn shelf(hour: u32) -> Shelf {
-    Shelf::of(hour, HoldClass::Day).unwrap()
+    Shelf { hour: Hour(hour), class: HoldClass::Day }
 }

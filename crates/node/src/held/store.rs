@@ -11,9 +11,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mainframe_base::PacketId;
-use mainframe_core::wire::{Cell, CellHeader, SizeClass};
+use mainframe_core::switchboard::{HeldCell, Shelf};
+use mainframe_core::wire::{Cell, SizeClass};
 
-use super::shelf::Shelf;
+use super::shelf::{file_name, of_file_name};
 use super::slot_file::{Slot, SlotFile};
 use crate::error::{ErrorKind, NodeError};
 use crate::files;
@@ -23,17 +24,6 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Files synced at once, a thread each. One after the other each costs a commit of the file system's journal, at once
 /// they share it: six files 28 ms, or 6 (ext4, docs/decisions/0009). Three classes, two sizes and two hours make 12.
 const SYNCED_AT_ONCE: usize = 16;
-
-/// A cell that was on disk when the store was opened.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Found {
-    /// Where it is.
-    pub shelf: Shelf,
-    /// Its name.
-    pub id: PacketId,
-    /// What it says to forwarders.
-    pub header: CellHeader,
-}
 
 /// Held cells in slot files.
 #[derive(Debug)]
@@ -59,7 +49,7 @@ impl HeldStore {
     ///
     /// # Errors
     /// If the directory cannot be made, or it or a file of ours cannot be opened. A cell that cannot be read is no error.
-    pub fn open(directory: &Path) -> Result<(HeldStore, Vec<Found>), NodeError> {
+    pub fn open(directory: &Path) -> Result<(HeldStore, Vec<HeldCell>), NodeError> {
         let cannot_open = |error: io::Error| {
             let what = format!("cannot open the store of held cells {}", directory.display());
             NodeError::new(ErrorKind::Store, what, error, "Check the disk and who may read and write there.")
@@ -70,7 +60,7 @@ impl HeldStore {
         let mut found = Vec::new();
         for entry in fs::read_dir(directory).map_err(cannot_open)? {
             let entry = entry.map_err(cannot_open)?;
-            let ours = entry.file_name().to_str().and_then(Shelf::of_file_name);
+            let ours = entry.file_name().to_str().and_then(of_file_name);
             if let Some((shelf, size)) = ours.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_file())) {
                 store.open_file(entry.path(), shelf, size, &mut found).map_err(cannot_open)?;
             }
@@ -142,12 +132,12 @@ impl HeldStore {
         }
     }
 
-    fn open_file(&mut self, path: PathBuf, shelf: Shelf, size: SizeClass, found: &mut Vec<Found>) -> io::Result<()> {
+    fn open_file(&mut self, path: PathBuf, shelf: Shelf, size: SizeClass, found: &mut Vec<HeldCell>) -> io::Result<()> {
         let Contents { files, places } = self.shelves.entry(shelf).or_default();
         let file = SlotFile::open(path, size, |slot| match slot {
             Slot::Cell(slot, cell) if !places.contains_key(&cell.id()) => {
                 places.insert(cell.id(), (size, slot));
-                found.push(Found { shelf, id: cell.id(), header: *cell.header() });
+                found.push(HeldCell::of(shelf, &cell));
             }
             // A batch that could not be taken back and was then written again.
             Slot::Cell(..) => {}
@@ -196,7 +186,7 @@ impl HeldStore {
     fn file(&mut self, shelf: Shelf, size: SizeClass) -> &mut SlotFile {
         let directory = &self.directory;
         let files = &mut self.shelves.entry(shelf).or_default().files;
-        files.entry(size).or_insert_with(|| SlotFile::new(directory.join(shelf.file_name(size)), size))
+        files.entry(size).or_insert_with(|| SlotFile::new(directory.join(file_name(shelf, size)), size))
     }
 }
 

@@ -8,18 +8,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use mainframe_base::PacketId;
+use mainframe_core::switchboard::{HeldCell, Shelf};
 use mainframe_core::wire::{CELL_LENGTH_T, Cell, SizeClass};
 use proptest::prelude::*;
 
+use super::HeldStore;
 use super::samples::{cell, shelf, small};
-use super::{Found, HeldStore, Shelf};
+use super::shelf::file_name;
 
-fn open(directory: &Path) -> (HeldStore, Vec<Found>) {
+fn open(directory: &Path) -> (HeldStore, Vec<HeldCell>) {
     HeldStore::open(directory).unwrap()
 }
 
 fn path(directory: &Path, shelf: Shelf) -> std::path::PathBuf {
-    directory.join(shelf.file_name(SizeClass::T))
+    directory.join(file_name(shelf, SizeClass::T))
 }
 
 /// A store with cells 0 to 4 on shelf 1, closed again.
@@ -124,7 +126,7 @@ fn a_shelf_that_is_dropped_takes_its_files_with_it_and_no_others() {
     assert_eq!(store.read(shelf(1), small(0).id()), None);
     assert_eq!(store.read(shelf(2), small(0).id()), Some(small(0)), "the same cell on another shelf");
     let left: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left, [shelf(2).file_name(SizeClass::T).as_str()]);
+    assert_eq!(left, [file_name(shelf(2), SizeClass::T).as_str()]);
 }
 
 #[derive(Clone, Debug)]
@@ -186,8 +188,8 @@ proptest! {
             }
         }
         let (store, found) = open(directory.path());
-        let found: BTreeMap<_, _> = found.into_iter().map(|found| ((found.shelf, found.id), found.header)).collect();
-        let expected: BTreeMap<_, _> = model.into_iter().map(|(key, cell)| (key, *cell.header())).collect();
+        let found: BTreeMap<_, _> = found.into_iter().map(|found| ((found.shelf, found.id), found)).collect();
+        let expected: BTreeMap<_, _> = model.into_iter().map(|(key, cell)| (key, HeldCell::of(key.0, &cell))).collect();
         prop_assert_eq!(store.damaged(), 0);
         prop_assert_eq!(found, expected);
     }

@@ -3,86 +3,101 @@
 //! What waits is written together: under load a batch grows and its one sync costs each cell less.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use mainframe_base::PacketId;
+use mainframe_core::switchboard::{HeldCell, Shelf, StoreOrder, StoreReport};
 use mainframe_core::wire::Cell;
+use tokio::sync::watch;
 
-use super::shelf::Shelf;
-use super::store::{Found, HeldStore};
+use super::store::HeldStore;
 use crate::error::{ErrorKind, NodeError};
 
 /// Orders carried out together. At 256 a sync costs each cell little (docs/decisions/0009), and one batch is at most
 /// 4 MiB.
 pub const BATCH_MAX: usize = 256;
-/// Orders that may wait: one batch while another is written, 4 MiB at most.
-pub const QUEUE_MAX: usize = BATCH_MAX;
-
-/// What the store is to do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Order {
-    /// Keep a cell on a shelf; answered by [`Report::Kept`] or [`Report::NotKept`].
-    Keep(Shelf, Cell),
-    /// Read a cell; answered by [`Report::Read`]. Finds whatever was to be kept before it.
-    Read(Shelf, PacketId),
-    /// Let go of a shelf; not answered.
-    Drop(Shelf),
-}
-
-/// What became of orders.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Report {
-    /// These are on disk and survive a power cut.
-    Kept(Vec<PacketId>),
-    /// These are not, and why not: what, why, what next, for the operator.
-    NotKept(Vec<PacketId>, NodeError),
-    /// The cell; none if it is not held, or damaged.
-    Read(PacketId, Option<Cell>),
-}
+/// Cells that may wait to be written: one batch while another is written, 4 MiB at most.
+pub const KEEPS_MAX: usize = BATCH_MAX;
+/// Cells that may wait to be read: as many as the core has read at a time (crates/core: `hold/serving.rs`).
+pub const READS_MAX: usize = 4_096;
+/// Shelves that may wait to be dropped: all there are, 75 hours of three classes.
+const DROPS_MAX: usize = 256;
 
 /// So many orders wait that this one was not taken: as if it had been answered "not kept". Nothing is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the disk is busy: {QUEUE_MAX} orders of held cells wait already, and this one was not taken; try again later")]
+#[error("the disk is busy: {KEEPS_MAX} cells wait to be written already, and this one was not taken")]
 pub struct Busy;
 
 /// The running thread. Dropped without [`HoldThread::stop`], it still finishes what it has, but nobody waits for it.
 #[derive(Debug)]
 pub struct HoldThread {
-    orders: SyncSender<Order>,
+    running: Option<Running>,
+    refusal: watch::Receiver<Option<NodeError>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    orders: SyncSender<StoreOrder>,
+    /// Cells that wait to be written.
+    keeps: Arc<AtomicUsize>,
     thread: JoinHandle<()>,
 }
 
 impl HoldThread {
     /// Opens the store in `directory` (`held` in the data directory), tells what is in it and starts the thread.
-    /// Reports come from that thread; `report` should not wait.
+    /// Reports come from that thread; while `report` waits, orders do.
     ///
     /// # Errors
     /// If the directory cannot be made or read, or the thread cannot be started.
     pub fn start(
         directory: &Path,
-        report: impl Fn(Report) + Send + 'static,
-    ) -> Result<(HoldThread, Vec<Found>), NodeError> {
+        report: impl Fn(StoreReport) + Send + 'static,
+    ) -> Result<(HoldThread, Vec<HeldCell>), NodeError> {
         let (store, found) = HeldStore::open(directory)?;
         if store.damaged() > 0 {
             tracing::warn!(cells = store.damaged(), "held cells are damaged and were left out");
         }
-        let (orders, waiting) = sync_channel(QUEUE_MAX);
-        let run = move || Hold { store, report, is_refusing: false }.run(&waiting);
-        let thread = thread::Builder::new().name("hold".into()).spawn(run).map_err(|error| {
+        let (orders, waiting) = sync_channel(KEEPS_MAX + READS_MAX + DROPS_MAX);
+        let keeps = Arc::new(AtomicUsize::new(0));
+        let (refusing, refusal) = watch::channel(None);
+        let hold = Hold { store, report, refusing, keeps: keeps.clone() };
+        let thread = thread::Builder::new().name("hold".into()).spawn(move || hold.run(&waiting)).map_err(|error| {
             let what = "cannot start the thread of held cells";
             NodeError::new(ErrorKind::System, what, error, "Allow the process more threads, or free some memory.")
         })?;
-        Ok((HoldThread { orders, thread }, found))
+        Ok((HoldThread { running: Some(Running { orders, keeps, thread }), refusal }, found))
+    }
+
+    /// None that runs: it takes no orders, because of that.
+    pub fn none(why: NodeError) -> HoldThread {
+        HoldThread { running: None, refusal: watch::channel(Some(why)).1 }
+    }
+
+    /// Why the last cells that were to be kept are not; nothing while all is well.
+    pub fn refusal(&self) -> watch::Receiver<Option<NodeError>> {
+        self.refusal.clone()
     }
 
     /// Gives an order, without waiting.
     ///
     /// # Errors
     /// [`Busy`] if too many wait.
-    pub fn order(&self, order: Order) -> Result<(), Busy> {
-        self.orders.try_send(order).map_err(|_| Busy)
+    pub fn order(&self, order: StoreOrder) -> Result<(), Busy> {
+        let Running { orders, keeps, .. } = self.running.as_ref().ok_or(Busy)?;
+        let is_keep = matches!(order, StoreOrder::Keep(..));
+        if is_keep && keeps.load(Ordering::Relaxed) >= KEEPS_MAX {
+            return Err(Busy);
+        }
+        // Counted before it is there, so that it cannot be taken out uncounted.
+        keeps.fetch_add(usize::from(is_keep), Ordering::Relaxed);
+        orders.try_send(order).map_err(|_| {
+            keeps.fetch_sub(usize::from(is_keep), Ordering::Relaxed);
+            Busy
+        })
     }
 
     /// Waits until every order that was taken is carried out and reported, and ends the thread.
@@ -90,8 +105,9 @@ impl HoldThread {
     /// # Panics
     /// If the thread did: a bug of ours.
     pub fn stop(self) {
-        drop(self.orders);
-        self.thread.join().expect("the thread of held cells does not panic");
+        let Some(Running { orders, thread, .. }) = self.running else { return };
+        drop(orders);
+        thread.join().expect("the thread of held cells does not panic");
     }
 }
 
@@ -105,14 +121,14 @@ struct Gathered {
 
 impl Gathered {
     /// This order and what waits behind it. Ends at a drop, so that what comes after it is not dropped with it.
-    fn from(first: Order, waiting: &Receiver<Order>) -> Gathered {
+    fn from(first: StoreOrder, waiting: &Receiver<StoreOrder>) -> Gathered {
         let mut gathered = Gathered::default();
         let orders = std::iter::once(first).chain(std::iter::from_fn(|| waiting.try_recv().ok()));
         for order in orders.take(BATCH_MAX) {
             match order {
-                Order::Keep(shelf, cell) => gathered.keep.push((shelf, cell)),
-                Order::Read(shelf, id) => gathered.read.push((shelf, id)),
-                Order::Drop(shelf) => {
+                StoreOrder::Keep(shelf, cell) => gathered.keep.push((shelf, cell)),
+                StoreOrder::Read(shelf, id) => gathered.read.push((shelf, id)),
+                StoreOrder::Drop(shelf) => {
                     gathered.drop = Some(shelf);
                     break;
                 }
@@ -125,16 +141,18 @@ impl Gathered {
 struct Hold<R> {
     store: HeldStore,
     report: R,
-    is_refusing: bool,
+    refusing: watch::Sender<Option<NodeError>>,
+    keeps: Arc<AtomicUsize>,
 }
 
-impl<R: Fn(Report)> Hold<R> {
-    fn run(mut self, waiting: &Receiver<Order>) {
+impl<R: Fn(StoreReport)> Hold<R> {
+    fn run(mut self, waiting: &Receiver<StoreOrder>) {
         while let Ok(first) = waiting.recv() {
             let gathered = Gathered::from(first, waiting);
+            self.keeps.fetch_sub(gathered.keep.len(), Ordering::Relaxed);
             self.keep(&gathered.keep);
             for (shelf, id) in gathered.read {
-                (self.report)(Report::Read(id, self.store.read(shelf, id)));
+                (self.report)(StoreReport::Read(id, self.store.read(shelf, id)));
             }
             if let Some(shelf) = gathered.drop {
                 self.store.drop_shelf(shelf);
@@ -147,26 +165,26 @@ impl<R: Fn(Report)> Hold<R> {
             return;
         }
         let kept = self.store.keep(Instant::now(), cells);
-        self.log(kept.as_ref().err());
+        self.say(kept.err());
         let (held, others): (Vec<_>, Vec<_>) =
             cells.iter().partition(|(shelf, cell)| self.store.holds(*shelf, cell.id()));
         let ids = |cells: Vec<&(Shelf, Cell)>| cells.into_iter().map(|(_, cell)| cell.id()).collect::<Vec<_>>();
         if !held.is_empty() {
-            (self.report)(Report::Kept(ids(held)));
+            (self.report)(StoreReport::Kept(ids(held)));
         }
-        if let Err(error) = kept {
-            (self.report)(Report::NotKept(ids(others), error));
+        if !others.is_empty() {
+            (self.report)(StoreReport::NotKept(ids(others)));
         }
     }
 
-    /// Says when it begins to refuse and when it no longer does, not every time.
-    fn log(&mut self, error: Option<&NodeError>) {
-        match error {
-            Some(error) if !self.is_refusing => tracing::warn!(%error, "cells are no longer held"),
-            None if self.is_refusing => tracing::info!("cells are held again"),
-            _ => {}
+    /// Logs when it begins to refuse and when it no longer does, not every time.
+    fn say(&self, error: Option<NodeError>) {
+        match (&error, self.refusing.borrow().is_some()) {
+            (Some(error), false) => tracing::warn!(%error, "cells are no longer held"),
+            (None, true) => tracing::info!("cells are held again"),
+            (Some(_), true) | (None, false) => {}
         }
-        self.is_refusing = error.is_some();
+        self.refusing.send_replace(error);
     }
 }
 
@@ -177,7 +195,7 @@ mod tests {
     use super::*;
     use crate::held::samples::{shelf, small};
 
-    fn start(directory: &Path) -> (HoldThread, mpsc::Receiver<Report>) {
+    fn start(directory: &Path) -> (HoldThread, mpsc::Receiver<StoreReport>) {
         let (sender, reports) = mpsc::channel();
         let (hold, _) = HoldThread::start(directory, move |report| sender.send(report).unwrap()).unwrap();
         (hold, reports)
@@ -188,17 +206,17 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let (hold, reports) = start(directory.path());
         for number in 0..100 {
-            hold.order(Order::Keep(shelf(1), small(number))).unwrap();
+            hold.order(StoreOrder::Keep(shelf(1), small(number))).unwrap();
         }
-        hold.order(Order::Read(shelf(1), small(99).id())).unwrap();
-        hold.order(Order::Read(shelf(2), small(99).id())).unwrap();
+        hold.order(StoreOrder::Read(shelf(1), small(99).id())).unwrap();
+        hold.order(StoreOrder::Read(shelf(2), small(99).id())).unwrap();
         hold.stop();
         let (mut kept, mut read) = (Vec::new(), Vec::new());
         for report in reports {
             match report {
-                Report::Kept(ids) => kept.extend(ids),
-                Report::Read(_, cell) => read.push(cell),
-                Report::NotKept(_, error) => panic!("{error}"),
+                StoreReport::Kept(ids) => kept.extend(ids),
+                StoreReport::Read(_, cell) => read.push(cell),
+                StoreReport::NotKept(ids) => panic!("{ids:?}"),
             }
         }
         assert!(kept.into_iter().eq((0..100).map(|number| small(number).id())));
@@ -210,15 +228,15 @@ mod tests {
     fn what_comes_after_a_drop_is_not_dropped_with_it() {
         let directory = tempfile::tempdir().unwrap();
         let (hold, reports) = start(directory.path());
-        hold.order(Order::Keep(shelf(1), small(1))).unwrap();
-        hold.order(Order::Drop(shelf(1))).unwrap();
-        hold.order(Order::Keep(shelf(1), small(2))).unwrap();
-        hold.order(Order::Read(shelf(1), small(1).id())).unwrap();
-        hold.order(Order::Read(shelf(1), small(2).id())).unwrap();
+        hold.order(StoreOrder::Keep(shelf(1), small(1))).unwrap();
+        hold.order(StoreOrder::Drop(shelf(1))).unwrap();
+        hold.order(StoreOrder::Keep(shelf(1), small(2))).unwrap();
+        hold.order(StoreOrder::Read(shelf(1), small(1).id())).unwrap();
+        hold.order(StoreOrder::Read(shelf(1), small(2).id())).unwrap();
         hold.stop();
-        let reports: Vec<Report> = reports.into_iter().collect();
-        assert!(reports.contains(&Report::Read(small(1).id(), None)));
-        assert!(reports.contains(&Report::Read(small(2).id(), Some(small(2)))));
+        let reports: Vec<StoreReport> = reports.into_iter().collect();
+        assert!(reports.contains(&StoreReport::Read(small(1).id(), None)));
+        assert!(reports.contains(&StoreReport::Read(small(2).id(), Some(small(2)))));
     }
 
     #[test]
@@ -231,10 +249,11 @@ mod tests {
             let _ = released.recv();
         };
         let (hold, _) = HoldThread::start(directory.path(), report).unwrap();
-        hold.order(Order::Read(shelf(1), small(0).id())).unwrap();
+        hold.order(StoreOrder::Read(shelf(1), small(0).id())).unwrap();
         is_stuck.recv().unwrap();
-        let taken = (0..).take_while(|number| hold.order(Order::Keep(shelf(1), small(*number))).is_ok()).count();
-        assert_eq!(taken, QUEUE_MAX);
+        let taken = (0..).take_while(|number| hold.order(StoreOrder::Keep(shelf(1), small(*number))).is_ok()).count();
+        assert_eq!(taken, KEEPS_MAX);
+        hold.order(StoreOrder::Read(shelf(1), small(0).id())).unwrap();
         drop(release);
         hold.stop();
     }
@@ -248,10 +267,42 @@ mod tests {
         std::fs::remove_dir_all(&held).unwrap();
         let (sender, reports) = mpsc::channel();
         let report = move |report| sender.send(report).unwrap();
-        Hold { store, report, is_refusing: false }.keep(&[(shelf(1), small(1)), (shelf(2), small(2))]);
-        let reports: Vec<Report> = reports.into_iter().collect();
-        let [Report::Kept(kept), Report::NotKept(refused, error)] = &reports[..] else { panic!("{reports:?}") };
+        let (refusing, refusal) = watch::channel(None);
+        let mut hold = Hold { store, report, refusing, keeps: Arc::default() };
+        hold.keep(&[(shelf(1), small(1)), (shelf(2), small(2))]);
+        let error = refusal.borrow().clone().unwrap();
+        drop(hold);
+        let reports: Vec<StoreReport> = reports.into_iter().collect();
+        let [StoreReport::Kept(kept), StoreReport::NotKept(refused)] = &reports[..] else { panic!("{reports:?}") };
         assert_eq!((&kept[..], &refused[..]), (&[small(1).id()][..], &[small(2).id()][..]));
         assert!(error.what().contains("cannot keep cells") && !error.next().is_empty(), "{error}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_until_cells_are_kept_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = directory.path().join("held");
+        let (sender, reports) = mpsc::channel();
+        let (hold, _) = HoldThread::start(&held, move |report| sender.send(report).unwrap()).unwrap();
+        let refusal = hold.refusal();
+        std::fs::remove_dir(&held).unwrap();
+        hold.order(StoreOrder::Keep(shelf(1), small(1))).unwrap();
+        assert_eq!(reports.recv().unwrap(), StoreReport::NotKept(vec![small(1).id()]));
+        assert!(refusal.borrow().as_ref().is_some_and(|error| error.what().contains("cannot keep cells")));
+        std::fs::create_dir(&held).unwrap();
+        while reports.try_recv() != Ok(StoreReport::Kept(vec![small(2).id()])) {
+            let _ = hold.order(StoreOrder::Keep(shelf(1), small(2)));
+        }
+        assert_eq!(*refusal.borrow(), None);
+        hold.stop();
+    }
+
+    #[test]
+    fn where_none_runs_nothing_is_taken_and_everyone_may_know_why() {
+        let why = NodeError::new(ErrorKind::Store, "cannot open", "it is a file", "Move it away.");
+        let hold = HoldThread::none(why.clone());
+        assert_eq!(hold.order(StoreOrder::Keep(shelf(1), small(1))), Err(Busy));
+        assert_eq!(*hold.refusal().borrow(), Some(why));
+        hold.stop();
     }
 }

@@ -9,8 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mainframe_base::{Address, Luminosity, PacketId, Prefix, Tag};
-use mainframe_core::wire::{Cell, CellHeader, ExpiryBucket, HoldClass, SizeClass};
-use mainframe_node::held::{HeldStore, HoldThread, Order, Report, Shelf};
+use mainframe_core::switchboard::{Shelf, StoreOrder, StoreReport};
+use mainframe_core::wire::{Cell, CellHeader, ExpiryBucket, HoldClass, Hour, SizeClass};
+use mainframe_node::held::{HeldStore, HoldThread};
 
 /// Where a process of these tests keeps its cells.
 const PLACE: &str = "MAINFRAME_TEST_HELD";
@@ -34,7 +35,7 @@ fn cell(number: u64) -> Cell {
 }
 
 fn shelf(hour: u32) -> Shelf {
-    Shelf::of(hour, HoldClass::ThreeDays).unwrap()
+    Shelf { hour: Hour(hour), class: HoldClass::ThreeDays }
 }
 
 fn place() -> std::path::PathBuf {
@@ -53,13 +54,13 @@ fn process(test: &str, directory: &Path, preparation: &str) -> Command {
 #[ignore = "a process that another test kills"]
 fn keeps_cells_until_it_is_killed() {
     let told = |report| {
-        let Report::Kept(ids) = report else { panic!("{report:?}") };
+        let StoreReport::Kept(ids) = report else { panic!("{report:?}") };
         let lines: String = ids.iter().map(|id| format!("kept {id}\n")).collect();
         std::io::stderr().write_all(lines.as_bytes()).unwrap();
     };
     let (hold, found) = HoldThread::start(&place(), told).unwrap();
     for number in found.len() as u64.. {
-        while hold.order(Order::Keep(shelf((number % 3) as u32), cell(number))).is_err() {
+        while hold.order(StoreOrder::Keep(shelf((number % 3) as u32), cell(number))).is_err() {
             std::thread::yield_now();
         }
     }

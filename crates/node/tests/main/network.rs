@@ -47,10 +47,20 @@ async fn next_message(events: &mut mainframe_sdk::EventStream) -> Message {
 /// The files a kill at this moment would leave behind.
 fn files_after_a_kill(directory: &Path) -> TempDir {
     let copy = tempfile::tempdir().unwrap();
-    for file in std::fs::read_dir(directory).unwrap().map(Result::unwrap) {
-        std::fs::copy(file.path(), copy.path().join(file.file_name())).unwrap();
-    }
+    copy_files(directory, copy.path());
     copy
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for file in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let there = to.join(file.file_name());
+        if file.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&there).unwrap();
+            copy_files(&file.path(), &there);
+        } else {
+            std::fs::copy(file.path(), there).unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
