@@ -89,6 +89,15 @@ impl Packets {
         index
     }
 
+    /// From now on notes of a packet whose cell only its sender's halves know to whom it is handed, and nothing else.
+    pub fn follow_handing(&mut self, id: PacketId, destination: Prefix, origin: u32, now: Moment) -> PacketIndex {
+        let index = self.all.len() as PacketIndex;
+        let (transmissions, lied, digests, pulls) = (0, 0, 0, 0);
+        self.all.push(Packet { id, destination, origin, sent_at: now, transmissions, lied, digests, pulls });
+        self.ids.insert(id, index);
+        index
+    }
+
     /// The followed packets.
     pub fn all(&self) -> &[Packet] {
         &self.all

@@ -5,6 +5,7 @@ mod crashes;
 mod determinism;
 mod eavesdroppers;
 mod estimating;
+mod holding;
 mod liars;
 mod partitions;
 mod routing;

@@ -48,11 +48,13 @@ pub struct HoldConfig {
     /// Time between two looks at whether the relays we listen to told us of everything, in milliseconds (guess: half of
     /// a live cell's life, so that what a relay kept to itself comes within its life).
     pub recheck_ms: u64,
+    /// Whether to get what was held for our own address while we were away. Off only where packets are measured alone.
+    pub attends_home: bool,
 }
 
 impl Default for HoldConfig {
     fn default() -> Self {
-        HoldConfig { bytes_max: 1 << 30, recheck_ms: 300_000 }
+        HoldConfig { bytes_max: 1 << 30, recheck_ms: 300_000, attends_home: true }
     }
 }
 

@@ -85,9 +85,12 @@ impl Relay {
         let packets = Packets::new(now, config.packet, seed());
         let overlay = Overlay::new(now, config.overlay, myself, cached, bootstrap, seed());
         let home = Prefix::of(overlay.neighbours().me(), Luminosity::FULL);
+        let attends_home = config.hold.attends_home;
         let mut hold = Hold::new(config.hold, found, seed());
-        let scene = &mut HoldScene { now, neighbours: overlay.neighbours(), out: &mut HoldOut::default() };
-        hold.attend(scene, home, TagBucket::ALL, attended_until(tx, &home).unwrap_or(now));
+        if attends_home {
+            let scene = &mut HoldScene { now, neighbours: overlay.neighbours(), out: &mut HoldOut::default() };
+            hold.attend(scene, home, TagBucket::ALL, attended_until(tx, &home).unwrap_or(now));
+        }
         Relay {
             packets,
             overlay,

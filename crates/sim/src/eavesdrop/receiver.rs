@@ -55,6 +55,21 @@ pub fn remaining(candidates: usize, packets: u32, presence_per_million: u32, dic
     stayed + candidates.min(1)
 }
 
+/// How many of the candidates are left who can have got every one of so many packets that were held for so many hours:
+/// whoever was online at the packet or in one of the hours after it fetched it, as the receiver did.
+pub fn remaining_held(
+    candidates: usize,
+    packets: u32,
+    presence_per_million: u32,
+    hours: u32,
+    dice: &mut Dice,
+) -> usize {
+    let others = candidates.saturating_sub(1);
+    let mut got_it = || (0..=hours).any(|_| dice.happens(presence_per_million));
+    let stayed = (0..others).filter(|_| (0..packets).all(|_| got_it())).count();
+    stayed + candidates.min(1)
+}
+
 /// What [`remaining`] should be on the mean.
 pub fn remaining_expected(candidates: usize, packets: u32, presence_per_million: u32) -> f64 {
     let presence = f64::from(presence_per_million) / 1e6;
@@ -74,6 +89,14 @@ mod tests {
         assert_eq!(candidates(&prefix, &atlas, &BTreeSet::new()), 2);
         assert_eq!(candidates(&prefix, &atlas, &BTreeSet::from([NodeId(1)])), 1);
         assert_eq!((entropy_bits(1), entropy_bits(8)), (0.0, 3.0));
+    }
+
+    #[test]
+    fn packets_that_are_held_thin_out_nobody_who_comes_within_their_hours() {
+        let mut dice = Dice::new(1, "test");
+        assert!(remaining_held(1_000, 50, 800_000, 24, &mut dice) >= 999);
+        let left = remaining_held(10_000, 1, 500_000, 1, &mut dice);
+        assert!((7_300..7_700).contains(&left), "{left}");
     }
 
     #[test]

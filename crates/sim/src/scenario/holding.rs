@@ -13,6 +13,7 @@ use super::Stage;
 use crate::figures::{mean, percentile, ratio};
 use crate::moment::Moment;
 use crate::node::NodeId;
+use crate::packets::PacketIndex;
 use crate::world::Stop;
 
 /// Guests for each relay if nothing else is asked for.
@@ -28,6 +29,11 @@ const LEAVING_S: usize = 600;
 const SPELL_S: usize = 900;
 /// How long after the last message everyone is awake, in seconds: twice the time between two looks at what is held.
 const AFTER_S: u64 = 900;
+/// One message in so many goes to one of these guests: fifty of 20,000 to each.
+const LINKED_EVERY: usize = 50;
+const LINKED_RECEIVERS: usize = 8;
+/// Bytes of a fetched cell's frame and of its line in a pull.
+const FETCHED_BYTES: f64 = 2_064.0 + 20.0;
 const SECOND_US: u64 = 1_000_000;
 
 /// A guest and its person, who reads one topic.
@@ -49,6 +55,14 @@ struct Sent {
     awake: bool,
 }
 
+/// Messages to the same guest, which whoever listens knows to belong together.
+#[derive(Default)]
+struct Linked {
+    /// Who of the region was awake when each of them was sent.
+    awake: Vec<BTreeSet<usize>>,
+    packets: Vec<PacketIndex>,
+}
+
 /// What sending, sleeping and waking left behind.
 #[derive(Default)]
 struct Play {
@@ -58,6 +72,10 @@ struct Play {
     by_command: BTreeMap<CommandId, usize>,
     by_packet: BTreeMap<PacketId, usize>,
     sent_again: u64,
+    /// By the receiver.
+    linked: BTreeMap<usize, Linked>,
+    /// Bytes of questions, answers and wishes while messages were written and fetched.
+    hold_control_bytes: u64,
     commands: u64,
 }
 
@@ -82,6 +100,7 @@ pub(super) fn play(stage: &mut Stage<'_>) {
     let after = stage.population.world().counts().clone();
     let minutes = stage.options.minutes as f64;
     let control = (after.packet_control_bytes - before.packet_control_bytes) as f64;
+    play.hold_control_bytes = after.hold_control_bytes - before.hold_control_bytes;
     stage.put("control_bytes_per_node_hour", control / (minutes / 60.0) / stage.population.online().len() as f64);
     play.report(stage);
 }
@@ -164,7 +183,11 @@ impl Play {
     /// One awake guest writes to another, awake or not.
     fn write(&mut self, stage: &mut Stage<'_>) {
         let at = stage.population.world().now();
-        let guest = stage.population.dice().below(self.guests.len());
+        let number = self.sent.len();
+        let guest = match number.is_multiple_of(LINKED_EVERY) {
+            true => number / LINKED_EVERY % LINKED_RECEIVERS,
+            false => stage.population.dice().below(self.guests.len()),
+        };
         let holds = [HoldClass::Hour, HoldClass::Day, HoldClass::ThreeDays];
         let hold = holds[stage.population.dice().below(holds.len())];
         let awake = stage.population.world().is_online(self.guests[guest].node);
@@ -207,8 +230,15 @@ impl Play {
                 RelayReply::Accepted(packet) => {
                     self.sent[number].packet = Some(packet);
                     self.by_packet.insert(packet, number);
+                    if number.is_multiple_of(LINKED_EVERY) {
+                        self.link(stage, number, packet);
+                    }
                 }
-                _ => failed.push(number),
+                RelayReply::Status(_)
+                | RelayReply::Topology(_)
+                | RelayReply::Estimate(_)
+                | RelayReply::Done
+                | RelayReply::Refused(_) => failed.push(number),
             }
         }
         for (packet, outcome) in stage.population.world_mut().take_outcomes() {
@@ -217,6 +247,47 @@ impl Play {
         }
         self.sent_again += failed.len() as u64;
         failed.into_iter().for_each(|number| self.post(stage, number));
+    }
+
+    /// Observers know that this packet is for the same receiver as others, and who of his region is awake.
+    fn link(&mut self, stage: &mut Stage<'_>, number: usize, packet: PacketId) {
+        let guest = self.sent[number].guest;
+        let region = Prefix::of(stage.population.address(self.guests[guest].node), stage.options.luminosity);
+        let now = stage.population.world().now();
+        let of_region = |guest: &Guest| region.matches(stage.population.address(guest.node));
+        let is_awake = |guest: &Guest| of_region(guest) && stage.population.world().is_online(guest.node);
+        let awake = (0..self.guests.len()).filter(|index| is_awake(&self.guests[*index])).collect();
+        let index = stage.population.world_mut().packets_mut().follow_handing(packet, region, 0, now);
+        let linked = self.linked.entry(guest).or_default();
+        linked.awake.push(awake);
+        linked.packets.push(index);
+    }
+
+    /// Who can still be the receiver of linked messages: those who were awake whenever he was, as someone knows who takes
+    /// him to answer at once; and those who have fetched all that he has fetched, as the relays know that serve them.
+    fn report_candidates(&self, stage: &mut Stage<'_>) {
+        let (mut region, mut awake, mut fetched, mut messages) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (receiver, linked) in &self.linked {
+            let packets = stage.population.world().packets();
+            let got = |guest: &Guest, packet: &PacketIndex| {
+                packets.arrival(*packet, guest.node.0).is_some_and(|arrival| arrival.handed_at.is_some())
+            };
+            let prefix = Prefix::of(stage.population.address(self.guests[*receiver].node), stage.options.luminosity);
+            let members: Vec<usize> = (0..self.guests.len())
+                .filter(|index| prefix.matches(stage.population.address(self.guests[*index].node)))
+                .collect();
+            let with_him = || linked.awake.iter().filter(|awake| awake.contains(receiver));
+            let always = |index: &&usize| with_him().all(|awake| awake.contains(index));
+            let all = |index: &&usize| linked.packets.iter().all(|packet| got(&self.guests[**index], packet));
+            awake.push(members.iter().filter(always).count() as f64);
+            fetched.push(members.iter().filter(all).count() as f64);
+            region.push(members.len() as f64);
+            messages.push(linked.packets.len() as f64);
+        }
+        stage.put("linked_messages", mean(&messages));
+        stage.put("candidates_in_region", mean(&region));
+        stage.put("candidates_by_presence", mean(&awake));
+        stage.put("candidates_by_fetching", mean(&fetched));
     }
 
     fn wake_everyone(&mut self, stage: &mut Stage<'_>) {
@@ -261,11 +332,17 @@ impl Play {
         stage.put("awake_latency_s_p50", percentile(&mut soon, 50));
         stage.put("awake_latency_s_p99", percentile(&mut soon, 99));
         stage.put("asleep_latency_s_mean", mean(&late));
+        self.report_candidates(stage);
         let counters = stage.population.counters();
         let count = |name: &str| counters.get(name).copied().unwrap_or(0);
         let fetched = count("cells_fetched");
+        let asking = self.hold_control_bytes as f64;
+        // A message is held for half of the time on the mean while messages are written.
+        let cell_hours = held as f64 * stage.options.minutes as f64 / 60.0 / 2.0;
         stage.put("cells_fetched", fetched);
         stage.put("asks_sent", count("asks_sent"));
+        stage.put("asking_bytes_per_held_cell_hour", asking / cell_hours);
+        stage.put("fetch_bytes_per_cell", asking / fetched as f64 + FETCHED_BYTES);
     }
 }
 

@@ -12,6 +12,7 @@ mod sybil;
 
 use std::collections::BTreeMap;
 
+use mainframe_core::hold::HoldConfig;
 use mainframe_core::overlay::OverlayConfig;
 use mainframe_core::packet::{Keeping, PacketConfig, Shelf};
 use mainframe_core::switchboard::RelayConfig;
@@ -299,7 +300,9 @@ fn population_config(options: &Options) -> PopulationConfig {
                 entries: options.entries,
                 ..PacketConfig::default()
             },
-            ..RelayConfig::default()
+            // Relays that ask each other what they hold add frames to every run; only this one is about that.
+            hold: HoldConfig { attends_home: options.scenario == Scenario::Holding, ..HoldConfig::default() },
+            trace: false,
         },
         seed: options.seed,
         nudge: options.nudge_s.map(|seconds| Nudge { at: Moment::seconds(seconds), longer_us: 1_000 }),

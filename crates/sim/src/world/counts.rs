@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use mainframe_base::Fault;
 use mainframe_core::wire::OutFrame;
 
-use crate::frames::{is_about_packets, is_on_the_way};
+use crate::frames::{Kind, is_about_packets, is_on_the_way, kind};
 use crate::moment::Moment;
 use crate::node::NodeId;
 
@@ -38,6 +38,8 @@ pub struct Counts {
     pub cells_shared: u64,
     /// Bytes of control frames about packets: receipts, digests, pulls, sketches.
     pub packet_control_bytes: u64,
+    /// Of them, bytes of questions for held cells, their answers, and wishes to hear of new ones.
+    pub hold_control_bytes: u64,
     /// Frames lost on the way.
     pub lost: u64,
     /// Frames sent to peers whose connection was gone.
@@ -64,6 +66,7 @@ impl Counts {
     pub(super) fn on_sent(&mut self, frame: &OutFrame) {
         self.frames += 1;
         if frame.cell.is_none() {
+            self.hold_control_bytes += if kind(&frame.head) == Kind::Hold { frame.length() as u64 } else { 0 };
             self.packet_control_bytes += if is_about_packets(&frame.head) { frame.length() as u64 } else { 0 };
         } else if is_on_the_way(&frame.head) {
             self.cells_on_the_way += 1;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use mainframe_base::Prefix;
+use mainframe_core::wire::HoldClass;
 use serde_json::{Value, json};
 
 use super::analysis::Heard;
@@ -12,7 +13,7 @@ use crate::dice::Dice;
 use crate::eavesdrop::attribution::Atlas;
 use crate::eavesdrop::global::{Burst, Plan};
 use crate::eavesdrop::linking::link;
-use crate::eavesdrop::receiver::{Uncertainty, candidates, remaining, remaining_expected};
+use crate::eavesdrop::receiver::{Uncertainty, candidates, remaining, remaining_expected, remaining_held};
 use crate::figures::{mean, ratio};
 use crate::node::NodeId;
 use crate::packets::Packet;
@@ -68,7 +69,8 @@ pub(super) fn class_report(stage: &Stage<'_>, ears: &Ears, atlas: &Atlas, class:
     })
 }
 
-/// Candidates left of each conversation's region when all who were offline once are ruled out.
+/// Candidates left of each conversation's region when all who were offline once are ruled out; and when packets are held
+/// for a day, and only those are who cannot have fetched one.
 pub(super) fn intersect(stage: &Stage<'_>, ears: &Ears, atlas: &Atlas, class: &Class) -> Vec<Value> {
     let mut dice = Dice::new(stage.options.seed, "presence");
     let regions: BTreeMap<usize, Prefix> =
@@ -84,7 +86,12 @@ pub(super) fn intersect(stage: &Stage<'_>, ears: &Ears, atlas: &Atlas, class: &C
             let left = over(&mut |count| remaining(count, packets, PRESENCE_PER_MILLION, &mut dice) as f64);
             let expected = over(&mut |count| remaining_expected(count, packets, PRESENCE_PER_MILLION));
             let always_on = over(&mut |count| remaining(count, packets, 1_000_000, &mut dice) as f64);
-            json!({ "packets": packets, "come_and_go": left, "expected": expected, "always_on": always_on })
+            let held = over(&mut |count| {
+                remaining_held(count, packets, PRESENCE_PER_MILLION, HoldClass::Day.hours(), &mut dice) as f64
+            });
+            json!({
+                "packets": packets, "come_and_go": left, "expected": expected, "always_on": always_on, "held": held,
+            })
         })
         .collect()
 }
