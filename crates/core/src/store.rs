@@ -15,7 +15,8 @@ pub enum Table {
     Inbox,
     /// Packet id → sequence number of the message opened from it.
     Opened,
-    /// Luminosity (2 bytes) and region (32 bytes) → the moment (8 bytes) until which everything sent there has come.
+    /// Luminosity (2 bytes) and region (32 bytes) → the moment (8 bytes) until which everything sent there has come, and of
+    /// which bucket of tags (3 bytes): the regions we listen to.
     Attended,
 }
 

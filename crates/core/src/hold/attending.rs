@@ -15,7 +15,7 @@ use crate::wire::{Ask, Cell, Frame, Hearing, Held, HoldClass, Hour, LIVE_BUCKETS
 /// Relays asked about a region: the second tells what the first keeps to itself.
 const SOURCES: usize = 2;
 /// Regions listened to at a time (guess; as many as one relay lets a peer have).
-pub(super) const ATTENDANCES_MAX: usize = super::subscribers::SUBSCRIPTIONS_MAX;
+pub const ATTENDANCES_MAX: usize = super::subscribers::SUBSCRIPTIONS_MAX;
 /// A question is repeated after this long, in milliseconds, and so often (guess).
 const ANSWER_MS: u64 = 3_000;
 const ASKED_MAX: u8 = 3;
@@ -131,6 +131,8 @@ impl Hold {
             let recheck_at = scene.now + self.recheck_ms(scene, &region);
             let (sources, round) = (Vec::new(), scene.now);
             self.attendances.push(Attendance { region, bucket, since, sources, round, recheck_at });
+            // At once, so that what is sent while we are away is looked for however soon that is.
+            scene.out.wishes.push(HoldWish::Note(region, bucket, since));
             self.tend(scene);
             return true;
         }
@@ -141,6 +143,7 @@ impl Hold {
     pub fn leave(&mut self, scene: &mut HoldScene<'_>, region: &Prefix) {
         let Some(at) = self.attendances.iter().position(|attendance| attendance.region == *region) else { return };
         let attendance = self.attendances.remove(at);
+        scene.out.wishes.push(HoldWish::Forget(*region));
         for source in attendance.sources.iter().filter(|source| source.hearing != Hearing::Not) {
             subscribe(scene, &attendance, source.relay.key, Hearing::Not);
         }
@@ -239,7 +242,7 @@ impl Hold {
         attendance.recheck_at = scene.now + self.recheck_ms(scene, &attendance.region);
         if done && self.fetches.len() == 0 {
             attendance.since = attendance.since.max(attendance.round);
-            scene.out.wishes.push(HoldWish::Note(attendance.region, attendance.since));
+            scene.out.wishes.push(HoldWish::Note(attendance.region, attendance.bucket, attendance.since));
         }
         attendance.round = scene.now;
         let hours = attendance.hours(scene.now);

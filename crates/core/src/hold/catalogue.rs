@@ -50,13 +50,20 @@ struct Entry {
     kept: bool,
 }
 
+/// How much stands on a shelf.
+#[derive(Clone, Copy, Default, Debug)]
+struct Standing {
+    cells: usize,
+    bytes: u64,
+}
+
 /// The index of the store.
 #[derive(Clone, Debug)]
 pub(super) struct Catalogue {
     bytes_max: u64,
     cells: BTreeMap<PacketId, Entry>,
     by_hour: BTreeSet<(Hour, PacketId)>,
-    shelves: BTreeMap<Shelf, u64>,
+    shelves: BTreeMap<Shelf, Standing>,
     bytes: u64,
 }
 
@@ -79,7 +86,7 @@ impl Catalogue {
         if self.cells.contains_key(&cell.id) {
             return Ok(false);
         }
-        let standing = self.shelves.get(&cell.shelf).copied().unwrap_or(0);
+        let standing = self.shelves.get(&cell.shelf).map_or(0, |standing| standing.bytes);
         if standing + cell.bytes() > shelf_bytes_max(self.bytes_max, cell.shelf.class) {
             return Err(Refusal::Busy);
         }
@@ -90,7 +97,9 @@ impl Catalogue {
     fn insert(&mut self, cell: HeldCell, kept: bool) {
         if self.cells.insert(cell.id, Entry { cell, kept }).is_none() {
             self.by_hour.insert((cell.shelf.hour, cell.id));
-            *self.shelves.entry(cell.shelf).or_default() += cell.bytes();
+            let standing = self.shelves.entry(cell.shelf).or_default();
+            standing.cells += 1;
+            standing.bytes += cell.bytes();
             self.bytes += cell.bytes();
         }
     }
@@ -112,9 +121,10 @@ impl Catalogue {
         self.cells.remove(&cell.id);
         self.by_hour.remove(&(cell.shelf.hour, cell.id));
         self.bytes -= cell.bytes();
-        if let Some(bytes) = self.shelves.get_mut(&cell.shelf) {
-            *bytes -= cell.bytes();
-            if *bytes == 0 {
+        if let Some(standing) = self.shelves.get_mut(&cell.shelf) {
+            standing.cells -= 1;
+            standing.bytes -= cell.bytes();
+            if standing.cells == 0 {
                 self.shelves.remove(&cell.shelf);
             }
         }
@@ -182,6 +192,15 @@ impl Catalogue {
     /// Cells accepted.
     pub(super) fn len(&self) -> usize {
         self.cells.len()
+    }
+
+    /// Cells of an hour: of the last two, the one that has more, because the last one has not ended.
+    pub(super) fn per_hour(&self) -> usize {
+        let mut hours: BTreeMap<Hour, usize> = BTreeMap::new();
+        for (shelf, standing) in &self.shelves {
+            *hours.entry(shelf.hour).or_default() += standing.cells;
+        }
+        hours.into_values().rev().take(2).max().unwrap_or(0)
     }
 
     /// Bytes of the cells accepted, and how many they may be.

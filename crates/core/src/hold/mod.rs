@@ -29,9 +29,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng;
 
 use crate::neighbours::Neighbours;
-use crate::wire::{Cell, Frame, HoldClass};
+use crate::wire::{Cell, Frame, HoldClass, TagBucket};
 use attending::Attendance;
-pub use attending::AttendanceView;
+pub use attending::{ATTENDANCES_MAX, AttendanceView};
 use catalogue::Catalogue;
 pub use catalogue::HeldCell;
 use fetching::Fetches;
@@ -89,8 +89,10 @@ pub enum HoldWish {
     Serve(LinkKey, Cell),
     /// Have the node's store do something.
     Store(StoreOrder),
-    /// Remember that everything sent to this region before that moment has come.
-    Note(Prefix, Time),
+    /// Remember that we listen to this region and bucket, and that everything sent there before that moment has come.
+    Note(Prefix, TagBucket, Time),
+    /// Remember no longer that we listen to this region.
+    Forget(Prefix),
 }
 
 /// What happened.
@@ -173,6 +175,8 @@ pub struct HoldStatus {
     pub bytes: u64,
     /// The quota.
     pub bytes_max: u64,
+    /// Cells that came in an hour: of the last two hours, that in which more did.
+    pub cells_per_hour: usize,
     /// Whether the store refused the last cell it was given: it is full or broken.
     pub refusing: bool,
     /// Peers that hear of new cells from us.
@@ -297,6 +301,7 @@ impl Hold {
             cells: self.catalogue.len(),
             bytes,
             bytes_max,
+            cells_per_hour: self.catalogue.per_hour(),
             refusing: self.refusing,
             subscribers: self.subscribers.len(),
             attending: self.attendances.iter().map(Attendance::view).collect(),

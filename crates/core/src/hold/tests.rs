@@ -70,7 +70,7 @@ impl Room {
                 HoldWish::Send(to, frame) => self.queue.push_back((at, to, frame)),
                 HoldWish::Serve(to, cell) => self.served.push_back((at, to, cell)),
                 HoldWish::Store(order) => self.obey(at, order),
-                HoldWish::Note(..) => {}
+                HoldWish::Note(..) | HoldWish::Forget(_) => {}
             }
         }
         result

@@ -3,6 +3,7 @@
 use mainframe_base::{Refusal, Time};
 
 use super::relay::Said;
+use super::role::Standing;
 use super::{CommandId, HangupReason, PeerView, Relay, RelayCommand, RelayEffect, RelayReply, RelayStatus};
 use crate::hold::HoldScene;
 
@@ -41,6 +42,7 @@ impl Relay {
                 RelayReply::Done
             }
             RelayCommand::TakeRole(role) => {
+                self.standing = Standing::told(role);
                 self.overlay.take_role(now, role, &mut said.overlay);
                 RelayReply::Done
             }
@@ -64,6 +66,7 @@ impl Relay {
         RelayStatus {
             network: self.network,
             role: record.role,
+            role_reason: self.standing.reason(),
             overlay: record.overlay,
             link_key: record.link_key,
             joined: self.overlay.has_joined(),

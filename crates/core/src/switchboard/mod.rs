@@ -3,12 +3,14 @@
 //! The **relay** half routes, spreads and keeps the overlay. The **endpoint** half holds people's keys. They exchange
 //! cells and nothing else: the relay hands every cell of its regions to the endpoint and never learns what came of it.
 
+mod attended;
 mod body;
 mod command;
 mod inbound;
 mod inbox;
 mod outbound;
 mod ports;
+mod role;
 
 pub use crate::hold::{AttendanceView, HeldCell, HoldStatus, Shelf, StoreOrder, StoreReport};
 pub use crate::overlay::{Estimate, RegionCount};
@@ -24,3 +26,4 @@ mod relay;
 
 pub use endpoint::{Endpoint, EndpointConfig, topic_fingerprint};
 pub use relay::{Relay, RelayConfig};
+pub use role::RoleReason;

@@ -7,6 +7,7 @@ use mainframe_base::{
     Address, Fault, LinkKey, Locator, NetworkId, PacketId, Prefix, Proximity, Refusal, Role, ScanKey, Time, TopicKey,
 };
 
+use super::RoleReason;
 use crate::crypto::PersonKeys;
 use crate::hold::{HoldStatus, StoreOrder, StoreReport};
 use crate::overlay::Estimate;
@@ -187,6 +188,8 @@ pub struct RelayStatus {
     pub network: NetworkId,
     /// As what it takes part.
     pub role: Role,
+    /// Why as that.
+    pub role_reason: RoleReason,
     /// Its position.
     pub overlay: Address,
     /// Its name on links.

@@ -6,6 +6,8 @@ use mainframe_base::{Fault, Held, LinkKey, Locator, Luminosity, NetworkId, Prefi
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
+use super::attended;
+use super::role::Standing;
 use super::{HangupReason, RelayEffect, RelayEvent, RelayInput, RelayReply, TraceEvent};
 use crate::codec::Reader;
 use crate::crypto::{NodeRecord, Verifier};
@@ -31,6 +33,8 @@ pub struct RelayConfig {
     pub packet: PacketConfig,
     /// Paces and bounds of holding.
     pub hold: HoldConfig,
+    /// Whether the role it begins with follows what is found out about it: nobody can dial it → guest, others have → relay.
+    pub follows_reach: bool,
     /// Whether steps of packets are published; without effect outside [`NetworkId::DEV`].
     pub trace: bool,
 }
@@ -54,11 +58,12 @@ pub struct Relay {
     pub(super) overlay: Overlay,
     pub(super) packets: Packets,
     pub(super) hold: Hold,
+    pub(super) standing: Standing,
     pub(super) network: NetworkId,
     trace: bool,
     pub(super) faults: BTreeMap<Fault, u64>,
     pub(super) faults_by_peer: BTreeMap<LinkKey, u32>,
-    /// Empty between steps; kept for its memory.
+    /// Empty between steps, but for what the start left behind; kept for its memory.
     said: Said,
 }
 
@@ -80,17 +85,23 @@ impl Relay {
             rng.fill_bytes(&mut bytes);
             bytes
         };
-        let network = myself.network;
+        let (network, role) = (myself.network, myself.role);
         let cached = cached_records(tx, config.overlay.known_max, &myself.verifier);
         let packets = Packets::new(now, config.packet, seed());
-        let overlay = Overlay::new(now, config.overlay, myself, cached, bootstrap, seed());
+        let mut overlay = Overlay::new(now, config.overlay, myself, cached, bootstrap, seed());
         let home = Prefix::of(overlay.neighbours().me(), Luminosity::FULL);
         let attends_home = config.hold.attends_home;
         let mut hold = Hold::new(config.hold, found, seed());
+        let mut said = Said::default();
+        let scene = &mut HoldScene { now, neighbours: overlay.neighbours(), out: &mut said.hold };
         if attends_home {
-            let scene = &mut HoldScene { now, neighbours: overlay.neighbours(), out: &mut HoldOut::default() };
-            hold.attend(scene, home, TagBucket::ALL, attended_until(tx, &home).unwrap_or(now));
+            let since = attended::until(tx, &home).unwrap_or(now);
+            hold.attend(scene, home, TagBucket::ALL, since);
         }
+        for (region, bucket, since) in attended::rows(tx).filter(|(region, ..)| *region != home) {
+            hold.attend(scene, region, bucket, since);
+        }
+        overlay.attend(now, hold.regions().collect());
         Relay {
             packets,
             overlay,
@@ -99,7 +110,8 @@ impl Relay {
             trace: config.trace && network == NetworkId::DEV,
             faults: BTreeMap::new(),
             faults_by_peer: BTreeMap::new(),
-            said: Said::default(),
+            standing: if config.follows_reach { Standing::following(role) } else { Standing::told(role) },
+            said,
         }
     }
 
@@ -125,7 +137,8 @@ impl Relay {
 
     /// When `Wake` is due at the latest.
     pub fn next_wake(&self) -> Option<Time> {
-        [self.overlay.next_wake(), self.packets.next_wake(), self.hold.next_wake()].into_iter().flatten().min()
+        let rooms = [self.overlay.next_wake(), self.packets.next_wake(), self.hold.next_wake()];
+        rooms.into_iter().chain([self.standing.next_wake()]).flatten().min()
     }
 
     /// Whom we are connected to.
@@ -158,7 +171,21 @@ impl Relay {
         held
     }
 
+    /// Others could dial this node, or those who were asked could not.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no link asks others yet"))]
+    pub(super) fn found_out(&mut self, now: Time, reachable: bool, said: &mut Said) {
+        self.standing.found_out(reachable);
+        self.follow(now, said);
+    }
+
+    fn follow(&mut self, now: Time, said: &mut Said) {
+        if let Some(role) = self.standing.decide(now) {
+            self.overlay.take_role(now, role, &mut said.overlay);
+        }
+    }
+
     fn wake(&mut self, now: Time, said: &mut Said) {
+        self.follow(now, said);
         if self.overlay.next_wake().is_some_and(|due| due <= now) {
             self.overlay.wake(now, &mut said.overlay);
         }
@@ -298,25 +325,11 @@ fn grant(said: &mut Said, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>) {
         match wish {
             HoldWish::Send(peer, frame) => out.push(RelayEffect::Send(peer, frame.encode())),
             HoldWish::Store(order) => out.push(RelayEffect::Store(order)),
-            HoldWish::Note(region, until) => {
-                tx.put(Table::Attended, &attended_key(&region), &until.0.to_be_bytes());
-            }
+            HoldWish::Note(region, bucket, until) => attended::put(tx, &region, bucket, until),
+            HoldWish::Forget(region) => attended::delete(tx, &region),
             HoldWish::Serve(..) => unreachable!("the packet room has taken it"),
         }
     }
-}
-
-fn attended_key(region: &Prefix) -> [u8; 34] {
-    let mut key = [0; 34];
-    key[..2].copy_from_slice(&region.luminosity().bits().to_be_bytes());
-    key[2..].copy_from_slice(&region.first_address().0);
-    key
-}
-
-/// Until when everything that was sent to a region had come when this was noted last.
-fn attended_until(tx: &dyn Tx, region: &Prefix) -> Option<Time> {
-    let value = tx.get(Table::Attended, &attended_key(region))?;
-    Some(Time(u64::from_be_bytes(value.try_into().ok()?)))
 }
 
 fn remember(tx: &mut dyn Tx, record: &NodeRecord) {

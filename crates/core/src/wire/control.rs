@@ -141,6 +141,18 @@ impl TagBucket {
         u16::from_be_bytes(first) & mask(self.bits) == self.value
     }
 
+    /// Its width and its first bits, as they are kept.
+    pub fn to_bytes(&self) -> [u8; 3] {
+        let [high, low] = self.value.to_be_bytes();
+        [self.bits, high, low]
+    }
+
+    /// A bucket that was kept; none if these are no bucket's bytes.
+    pub fn from_bytes([bits, high, low]: [u8; 3]) -> Option<TagBucket> {
+        let value = u16::from_be_bytes([high, low]);
+        (bits <= TagBucket::BITS_MAX && value & !mask(bits) == 0).then_some(TagBucket { bits, value })
+    }
+
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&[self.bits, 0]);
         out.extend_from_slice(&self.value.to_be_bytes());
