@@ -108,6 +108,12 @@ pub(crate) struct Up {
     /// Serve the local API here; port 0 means any.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) api_listen: Option<SocketAddr>,
+    /// As what the node takes part: relay, guest, or auto, which is a relay if others can dial it.
+    #[arg(long, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+    /// Cells held on disk for others who are away, in MiB.
+    #[arg(long, value_name = "MIB")]
+    pub(crate) hold_max_mib: Option<u32>,
     /// File with the key file's password (also: MAINFRAME_PASSWORD_FILE); without one the terminal is asked.
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
@@ -210,7 +216,7 @@ pub(crate) struct Send {
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Hold {
     /// Not at all.
-    #[value(name = "live", alias = "0")]
+    #[value(name = "none", aliases = ["live", "0"])]
     Live,
     /// One hour.
     #[value(name = "1h")]
@@ -248,6 +254,16 @@ pub(crate) struct Listen {
 pub(crate) enum Net {
     /// Connected peers by bin.
     Topology,
+    /// Listen to a region: get what relays hold of what was sent there, and what comes from now on.
+    Attend(Attend),
+    /// Listen to a region no more.
+    Leave {
+        /// The region, as `net regions` prints it.
+        #[arg(value_name = "REGION")]
+        region: Prefix,
+    },
+    /// The regions this node listens to, and from whom it hears of them.
+    Regions,
     /// How many nodes there are, and how many share so many bits with you.
     Estimate {
         /// Say among how many nodes a message that reveals so many bits of your position hides you, what it costs
@@ -264,6 +280,23 @@ pub(crate) enum Net {
         #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u8).range(0..=64))]
         lookups: u8,
     },
+}
+
+/// Flags of `net attend`.
+#[derive(Args, Debug)]
+pub(crate) struct Attend {
+    /// The region: `*`, binary digits, or HEX/BITS.
+    #[arg(value_name = "REGION")]
+    pub(crate) region: Prefix,
+    /// Also what was sent in so long a time before now, such as 24h; relays hold cells for three days at most.
+    #[arg(long, value_name = "TIME", value_parser = period_ms)]
+    pub(crate) since: Option<u64>,
+    /// A tag you seek: fetch the cells of its bucket only, instead of all.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) tag: Option<String>,
+    /// How many cells of an hour are to be left as candidates for the one you seek; decides the bucket's width.
+    #[arg(long, value_name = "N", requires = "tag")]
+    pub(crate) candidates: Option<u64>,
 }
 
 /// Commands about local networks.
@@ -416,6 +449,21 @@ pub(crate) struct BenchPart {
     pub(crate) description: String,
 }
 
+/// A number and one of s, m, h, d.
+fn period_ms(text: &str) -> Result<u64, String> {
+    let wrong = || "expected a number and s, m, h or d, such as 24h".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let unit_ms = match unit {
+        's' => 1_000,
+        'm' => 60_000,
+        'h' => 3_600_000,
+        'd' => 86_400_000,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    number.checked_mul(unit_ms).ok_or_else(wrong)
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds > 0.0 && seconds <= 1e7 => Ok(seconds),
@@ -431,5 +479,14 @@ mod tests {
     #[test]
     fn the_command_tree_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_is_a_number_and_a_unit() {
+        assert_eq!(period_ms("24h"), Ok(86_400_000));
+        assert_eq!((period_ms("3d"), period_ms("90s"), period_ms("5m")), (Ok(259_200_000), Ok(90_000), Ok(300_000)));
+        for text in ["", "24", "h", "1.5h", "1é", "-1h", "99999999999999999d"] {
+            assert!(period_ms(text).is_err(), "{text}");
+        }
     }
 }

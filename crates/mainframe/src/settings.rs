@@ -46,6 +46,8 @@ fn flags(global: &Global, up: &Up) -> BTreeMap<String, String> {
         ("listen", list(&up.listen)),
         ("bootstrap", list(&up.bootstrap)),
         ("api_listen", up.api_listen.map(|address| address.to_string())),
+        ("role", up.role.clone()),
+        ("hold_max_mib", up.hold_max_mib.map(|mib| mib.to_string())),
         ("password_file", path(&up.password_file)),
         ("log", up.log.clone()),
     ];

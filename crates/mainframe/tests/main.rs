@@ -54,7 +54,8 @@ fn the_configuration_says_where_each_value_comes_from() {
     assert!(origin("log ").contains("env MAINFRAME_LOG"), "{shown}");
     assert!(origin("store_max_mib").contains("node.toml"), "{shown}");
     assert!(origin("trace").contains("profile devnet"), "{shown}");
-    assert!(origin("role").contains("default"), "{shown}");
+    assert!(origin("role").contains("profile devnet"), "{shown}");
+    assert!(origin("hold_max_mib").contains("default"), "{shown}");
 
     std::fs::write(&file, "store_max_mib = 0\n").unwrap();
     let refused = home.run(&["--config", &config, "config", "validate"]);

@@ -19,7 +19,8 @@ const ADDRESS_SEED: [u8; 32] = [0; 32];
 pub(crate) fn relay(now: Time, config: &Config, keys: NodeKeys, found: Vec<HeldCell>, store: &SqliteStore) -> Relay {
     let overlay = if config.small_network { OverlayConfig::small_network() } else { OverlayConfig::default() };
     let hold = HoldConfig { bytes_max: u64::from(config.hold_max_mib) << 20, ..HoldConfig::default() };
-    let settings = RelayConfig { overlay, hold, trace: config.trace, ..RelayConfig::default() };
+    let (trace, follows_reach) = (config.trace, config.role_follows);
+    let settings = RelayConfig { overlay, hold, trace, follows_reach, ..RelayConfig::default() };
     let verifier = Verifier::new(VERIFIED_MAX);
     let myself = Myself { network: config.network, role: config.role, keys, seed: ADDRESS_SEED, verifier };
     Relay::new(now, settings, myself, config.bootstrap.clone(), random::bytes(), found, store)

@@ -87,7 +87,7 @@ impl Node {
         let endpoint = EndpointLoop {
             endpoint: halves::endpoint(),
             store: endpoint_store,
-            clock,
+            clock: clock.clone(),
             mailbox: mailbox.clone(),
             relay: relay_sender.clone(),
             desk: desk.clone(),
@@ -101,6 +101,7 @@ impl Node {
         let people = People::new(overlay, desk.clone(), file, keyring);
         let api = Arc::new(Api {
             address,
+            clock,
             people,
             tokens,
             mailbox,

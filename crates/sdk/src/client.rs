@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AddPerson, AddTopic, ApiError, Configuration, ConnectRequest, CreateToken, CreatedToken, EndpointFile, Error,
-    EstimateRequest, EventStream, Inbox, Peers, Person, Persons, Quote, SendBatch, SendBatchResults, SendRequest, Sent,
-    SizeEstimate, Status, Tokens, Topic, Topics,
+    AddPerson, AddTopic, ApiError, AttendRequest, Attended, Configuration, ConnectRequest, CreateToken, CreatedToken,
+    EndpointFile, Error, EstimateRequest, EventStream, Inbox, Peers, Person, Persons, Quote, Regions, SendBatch,
+    SendBatchResults, SendRequest, Sent, SizeEstimate, Status, Tokens, Topic, Topics,
 };
 
 /// Longer than any route takes: the slowest, an estimate, is cut off by the node after 60 s.
@@ -76,6 +76,21 @@ impl Client {
     /// Dials these locators. Scope `admin`.
     pub async fn connect_peers(&self, request: &ConnectRequest) -> Result<(), Error> {
         self.call_empty(Method::POST, "/api/v1/peers", Some(request)).await
+    }
+
+    /// The regions the node listens to. Scope `admin`.
+    pub async fn regions(&self) -> Result<Regions, Error> {
+        self.get("/api/v1/regions").await
+    }
+
+    /// Listens to a region. Scope `admin`.
+    pub async fn attend(&self, request: &AttendRequest) -> Result<Attended, Error> {
+        self.post("/api/v1/regions", request).await
+    }
+
+    /// Listens to a region no more. Scope `admin`.
+    pub async fn leave(&self, region: &str) -> Result<(), Error> {
+        self.call_empty(Method::DELETE, &format!("/api/v1/regions/{}", segment(region)), None::<&()>).await
     }
 
     /// Estimates the network's size; takes seconds. Scope `read`.

@@ -17,6 +17,21 @@ pub enum Role {
     Guest,
 }
 
+/// Why a node takes part as what it does.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RoleReason {
+    /// It was told to.
+    #[default]
+    Configured,
+    /// It may choose, and nobody has been asked to dial it yet.
+    NotTested,
+    /// Those who were asked to dial it could not.
+    NobodyCouldDial,
+    /// Others have dialled it.
+    DialledBack,
+}
+
 /// A summary of the node (`GET status`, scope `read`).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
@@ -47,6 +62,9 @@ pub struct RelayStatus {
     pub network: u32,
     /// As what the node takes part.
     pub role: Role,
+    /// Why as that.
+    #[serde(default)]
+    pub role_reason: RoleReason,
     /// Its position, 64 hex digits.
     pub overlay: String,
     /// Its name on links, 64 hex digits.

@@ -1,10 +1,15 @@
 //! `net`: the overlay as this node sees it.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use mainframe_sdk::{EstimateRequest, Peer, Peers, RegionEstimate, SizeEstimate};
+use mainframe_sdk::{
+    AttendRequest, AttendanceSource, Attended, EstimateRequest, Hearing, Peer, Peers, RegionEstimate, Regions,
+    SizeEstimate,
+};
 
-use crate::cli::{Global, Net};
+use super::status::duration;
+use crate::cli::{Attend, Global, Net};
 use crate::output::{Output, table};
 use crate::reach;
 
@@ -19,6 +24,15 @@ pub(crate) async fn run(global: &Global, command: &Net, output: &Output) -> anyh
             let peers = reach::answer(global, client.peers()).await?;
             output.result(&peers, || topology(&peers))
         }
+        Net::Attend(wanted) => {
+            let attended = reach::answer(global, client.attend(&attend_request(wanted))).await?;
+            output.result(&attended, || attended_text(&attended))
+        }
+        Net::Leave { region } => reach::answer(global, client.leave(&region.to_string())).await,
+        Net::Regions => {
+            let regions = reach::answer(global, client.regions()).await?;
+            output.result(&regions, || regions_text(&regions))
+        }
         Net::Estimate { luminosity, prefix, droppers, lookups } => {
             let request = EstimateRequest {
                 lookups: *lookups,
@@ -30,6 +44,56 @@ pub(crate) async fn run(global: &Global, command: &Net, output: &Output) -> anyh
             output.result(&estimate, || text(&estimate))
         }
     }
+}
+
+fn attend_request(wanted: &Attend) -> AttendRequest {
+    let since_ms = wanted.since.map(|period_ms| now_ms().saturating_sub(period_ms));
+    let (tag, candidates_min) = (wanted.tag.clone(), wanted.candidates);
+    AttendRequest { since_ms, tag, candidates_min, ..AttendRequest::to(wanted.region.to_string()) }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn attended_text(attended: &Attended) -> String {
+    let Attended { region, bucket_bits, cells_per_hour, candidates } = attended;
+    let what = match bucket_bits {
+        0 => "all its cells are fetched".to_owned(),
+        bits => format!("cells of one bucket in {} are fetched", 1_u64 << bits),
+    };
+    let left = match cells_per_hour {
+        0 => "nothing is held here yet, so how many there are is not known".to_owned(),
+        cells => format!("of about {cells} an hour, at least {candidates} could be the one you seek (99 %)"),
+    };
+    format!("listening to {region}: {what}; {left}")
+}
+
+fn regions_text(regions: &Regions) -> String {
+    let mut rows = vec![["REGION", "BUCKET", "COMPLETE UNTIL", "HEARD FROM"].map(str::to_owned).to_vec()];
+    for region in &regions.regions {
+        let behind_ms = now_ms().saturating_sub(region.complete_until_ms);
+        rows.push(vec![
+            region.region.clone(),
+            format!("{} bits", region.bucket_bits),
+            format!("{} ago", duration(behind_ms)),
+            sources(&region.sources),
+        ]);
+    }
+    table(&rows).trim_end().to_owned()
+}
+
+fn sources(sources: &[AttendanceSource]) -> String {
+    let source = |source: &AttendanceSource| {
+        let how = match source.hearing {
+            Hearing::Not => "asked",
+            Hearing::Digests => "names",
+            Hearing::Cells => "cells",
+        };
+        format!("{}… ({how})", source.link_key.get(..8).unwrap_or_default())
+    };
+    if sources.is_empty() { "nobody yet".to_owned() } else { sources.iter().map(source).collect::<Vec<_>>().join(" ") }
 }
 
 fn text(estimate: &SizeEstimate) -> String {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainframe_sdk::{EndpointStatus, Status};
+use mainframe_sdk::{EndpointStatus, HoldRefusal, HoldStatus, RelayStatus, Role, RoleReason, Status};
 
 use crate::cli::Global;
 use crate::output::{Output, table};
@@ -33,8 +33,9 @@ fn text(status: &Status, output: &Output) -> String {
     let joined = if relay.joined { output.green("joined") } else { output.bold("not joined yet") };
     let small = if status.small_network { ", small bins" } else { "" };
     let faults: u64 = relay.faults.values().sum();
-    let rows = [
+    let mut rows = vec![
         ("node", format!("{joined}, process {}, up {}", status.pid, duration(status.uptime_ms))),
+        ("role", role(relay)),
         ("network", format!("{}{small}", network(relay.network))),
         ("overlay", relay.overlay.clone()),
         ("listens", status.locators.join(" ")),
@@ -46,10 +47,43 @@ fn text(status: &Status, output: &Output) -> String {
             ),
         ),
         ("waiting", format!("{} bytes for custody, at most {} so far", relay.pending_bytes, relay.pending_bytes_max)),
+        ("holding", holding(&relay.hold)),
         ("opened", opened(status.endpoint.as_ref())),
         ("faults", format!("{faults} of peers")),
     ];
-    table(&rows.map(|(name, value)| vec![name.to_owned(), value]))
+    if let Some(HoldRefusal { what, why, next }) = &relay.hold.refusing {
+        rows.push(("", output.bold(format!("{what}: {why}. {next}"))));
+    }
+    table(&rows.into_iter().map(|(name, value)| vec![name.to_owned(), value]).collect::<Vec<_>>())
+}
+
+fn role(relay: &RelayStatus) -> String {
+    let role = match relay.role {
+        Role::Relay => "relay",
+        Role::Guest => "guest",
+    };
+    let why = match relay.role_reason {
+        RoleReason::Configured => "configured",
+        RoleReason::NotTested => "not tested yet",
+        RoleReason::NobodyCouldDial => "nobody could dial it",
+        RoleReason::DialledBack => "dialled back by others",
+    };
+    format!("{role} ({why})")
+}
+
+/// What is held for others, and what is heard of.
+fn holding(hold: &HoldStatus) -> String {
+    let HoldStatus { cells, bytes, bytes_max, attending, missing, .. } = hold;
+    let mib = |bytes: &u64| format!("{:.1}", *bytes as f64 / f64::from(1 << 20));
+    let regions = match attending.len() {
+        1 => "its own region".to_owned(),
+        regions => format!("{regions} regions"),
+    };
+    format!(
+        "{cells} cells for others, {} of {} MiB; listening to {regions}, {missing} cells to come",
+        mib(bytes),
+        mib(bytes_max)
+    )
 }
 
 /// Told to administrators only.
@@ -72,7 +106,7 @@ fn network(number: u32) -> String {
     }
 }
 
-fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     let seconds = ms / 1_000;
     match (seconds / 3_600, seconds / 60 % 60, seconds % 60) {
         (0, 0, seconds) => format!("{seconds} s"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use mainframe_base::Role;
 use mainframe_core::switchboard::HoldStatus;
 use mainframe_sdk::{ApiError, ErrorCode, Scope};
 
@@ -41,6 +42,7 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, caller: Caller) -> Resu
     let mut page = Page::default();
     page.gauge("mainframe_uptime_seconds", "Time since the start.", api.started.elapsed().as_secs());
     page.gauge("mainframe_joined", "Whether the node has joined its network.", u64::from(relay.joined));
+    page.gauge("mainframe_guest", "Whether the node takes part as a guest.", u64::from(relay.role == Role::Guest));
     page.gauge("mainframe_peers", "Connected peers.", relay.peers as u64);
     page.gauge("mainframe_neighbourhood_peers", "Connected relays of the neighbourhood.", relay.neighbourhood as u64);
     page.gauge("mainframe_known_relays", "Relays known, connected or not.", relay.known as u64);

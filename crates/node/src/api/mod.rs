@@ -10,6 +10,7 @@ mod metrics;
 mod node;
 mod payload;
 mod people;
+mod regions;
 mod sending;
 mod tokens;
 mod views;
@@ -29,6 +30,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::desk::Desk;
 use crate::error::NodeError;
@@ -49,6 +51,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Api {
     pub(crate) config: Config,
     pub(crate) address: SocketAddr,
+    pub(crate) clock: Arc<Clock>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) people: People,
@@ -93,6 +96,8 @@ fn documented() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(node::status))
         .routes(routes!(node::peers, node::connect))
+        .routes(routes!(regions::regions, regions::attend))
+        .routes(routes!(regions::leave))
         .routes(routes!(node::estimate))
         .routes(routes!(node::quote))
         .routes(routes!(node::config))

@@ -4,7 +4,7 @@ use mainframe_base::{Fault, LinkKey, Role};
 use mainframe_core::cost::{self, Network, Sight};
 use mainframe_core::switchboard::{
     AttendanceView, EndpointStatus, Estimate, HoldStatus, Message, OpenedBy, Outcome, PeerView, RegionCount,
-    RelayStatus, Step,
+    RelayStatus, RoleReason, Step,
 };
 use mainframe_core::wire::{Hearing, SizeClass};
 use mainframe_sdk as sdk;
@@ -24,6 +24,7 @@ pub(super) fn relay_status(status: RelayStatus, refusal: Option<&NodeError>) -> 
     sdk::RelayStatus {
         network: status.network.0,
         role: role(status.role),
+        role_reason: role_reason(status.role_reason),
         overlay: status.overlay.to_string(),
         link_key: status.link_key.to_string(),
         joined: status.joined,
@@ -37,6 +38,15 @@ pub(super) fn relay_status(status: RelayStatus, refusal: Option<&NodeError>) -> 
         hold: hold_status(status.hold, refusal),
         counters: status.counters.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         faults: status.faults.into_iter().map(|(fault, count)| (fault_name(fault), count)).collect(),
+    }
+}
+
+fn role_reason(reason: RoleReason) -> sdk::RoleReason {
+    match reason {
+        RoleReason::Configured => sdk::RoleReason::Configured,
+        RoleReason::NotTested => sdk::RoleReason::NotTested,
+        RoleReason::NobodyCouldDial => sdk::RoleReason::NobodyCouldDial,
+        RoleReason::DialledBack => sdk::RoleReason::DialledBack,
     }
 }
 

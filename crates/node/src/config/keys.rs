@@ -53,7 +53,12 @@ pub const CONFIG_KEYS: [ConfigKey; 17] = [
         "where other nodes reach this one; port 0 takes any",
     ),
     key("bootstrap", "", None, "nodes to ask first when no known peer answers"),
-    key("role", "relay", None, "relay: routes for others; guest: is served by relays"),
+    key(
+        "role",
+        "auto",
+        Some("relay"),
+        "relay: routes for others; guest: is served by relays; auto: a relay if others can dial it",
+    ),
     key("small_network", "false", Some("true"), "small bins and no limit per subnet; never on the public network"),
     key("trace", "false", Some("true"), "publish each packet's steps; only on development networks"),
     key("api_listen", "127.0.0.1:0", None, "where this machine's programs reach the node; loopback only"),
@@ -64,7 +69,7 @@ pub const CONFIG_KEYS: [ConfigKey; 17] = [
     // The endpoint half keeps 10,000 messages, 160 MB if all are as long as they can be; more is damage.
     key("store_max_mib", "1024", Some("256"), "the largest the message store may grow, in MiB; 1 to 1048576"),
     // crates/core: `HoldConfig::bytes_max`
-    key("hold_max_mib", "1024", Some("64"), "cells held on disk for others who are away, in MiB; 1 to 1048576"),
+    key("hold_max_mib", "1024", None, "cells held on disk for others who are away, in MiB; 1 to 1048576"),
     key("queue_max_mib", "64", Some("16"), "cells that may wait for slow neighbours, in MiB; 1 to 65536"),
     key("log", "info", Some("warn"), "what is logged: error, warn, info, debug, trace, or target=level,…"),
     key("log_format", "text", None, "text or json"),

@@ -66,6 +66,8 @@ pub struct Config {
     pub(crate) listen: Vec<Locator>,
     pub(crate) bootstrap: Vec<Locator>,
     pub(crate) role: Role,
+    /// Whether the role follows what is found out about the node.
+    pub(crate) role_follows: bool,
     pub(crate) small_network: bool,
     pub(crate) trace: bool,
     pub(crate) api_listen: SocketAddr,
@@ -89,13 +91,16 @@ impl Config {
     pub fn load(sources: &Sources) -> Result<Config, NodeError> {
         let layers = Layers::read(sources)?;
         let warnings = layers::unknown_variables(sources).into_iter();
+        let roles = [("relay", (Role::Relay, false)), ("guest", (Role::Guest, false)), ("auto", (Role::Relay, true))];
+        let (role, role_follows) = choice(&layers, "role", &roles)?;
         let config = Config {
             profile: layers.profile(),
             network: NetworkId(number(&layers, "network", 0..=u32::MAX)?),
             data_dir: layers.get("data_dir").value.into(),
             listen: list(&layers, "listen")?,
             bootstrap: list(&layers, "bootstrap")?,
-            role: choice(&layers, "role", &[("relay", Role::Relay), ("guest", Role::Guest)])?,
+            role,
+            role_follows,
             small_network: truth(&layers, "small_network")?,
             trace: truth(&layers, "trace")?,
             api_listen: parsed(&layers, "api_listen", "an address and a port such as 127.0.0.1:7400")?,

@@ -1,6 +1,8 @@
 //! Who is let in, and what is told to whom.
 
-use mainframe_sdk::{AddPerson, AddTopic, Body, Client, CreateToken, ErrorCode, Scope, SendBatch, SendRequest};
+use mainframe_sdk::{
+    AddPerson, AddTopic, AttendRequest, Body, Client, CreateToken, ErrorCode, Scope, SendBatch, SendRequest,
+};
 use reqwest::{Method, StatusCode, header};
 
 use crate::world::start;
@@ -107,6 +109,9 @@ async fn what_cannot_be_read_is_answered_with_what_why_and_next() {
         (post("/api/v1/estimate", "{\"lookups\":65}".into()).await, 400, ErrorCode::BadRequest),
         (post("/api/v1/peers", "{\"locators\":[\"example.org\"]}".into()).await, 400, ErrorCode::BadRequest),
         (post("/api/v1/persons", "{\"name\":\"\"}".into()).await, 400, ErrorCode::BadRequest),
+        (post("/api/v1/regions", "{\"region\":\"2\"}".into()).await, 400, ErrorCode::BadRequest),
+        (post("/api/v1/regions", "{\"region\":\"0\",\"bucket_bits\":1}".into()).await, 400, ErrorCode::BadRequest),
+        (call(Method::DELETE, "/api/v1/regions/01", String::new()).await, 404, ErrorCode::NotFound),
         (call(Method::GET, "/api/v1/quote?luminosity=255", String::new()).await, 400, ErrorCode::BadRequest),
         (call(Method::GET, "/api/v1/inbox?limit=0", String::new()).await, 400, ErrorCode::BadRequest),
         (call(Method::GET, "/api/v1/nowhere", String::new()).await, 404, ErrorCode::NotFound),
@@ -137,12 +142,54 @@ async fn a_node_alone_refuses_to_send_elsewhere_and_says_why() {
 }
 
 #[tokio::test]
+async fn regions_are_listened_to_until_they_are_left_even_over_a_restart() {
+    let (directory, node) = start(&[]).await;
+    let client = node.client();
+    let home = client.regions().await.unwrap().regions;
+    assert_eq!(home.len(), 1, "its own address");
+    assert_eq!(code(client.leave(&home[0].region).await), ErrorCode::Conflict);
+    let since_ms = home[0].complete_until_ms - 3_600_000;
+    let narrow = AttendRequest { tag: Some("abcd".into()), bucket_bits: Some(3), ..AttendRequest::to("01") };
+    let attended = client.attend(&AttendRequest { since_ms: Some(since_ms), ..narrow.clone() }).await.unwrap();
+    assert_eq!((attended.bucket_bits, attended.cells_per_hour, attended.candidates), (3, 0, 1));
+    assert_eq!(code(client.attend(&AttendRequest::to("01")).await), ErrorCode::Conflict, "with another bucket");
+    let long = format!("{}/40", "5a".repeat(5));
+    for region in ["*", long.as_str()] {
+        client.attend(&AttendRequest::to(region)).await.unwrap();
+        client.leave(region).await.unwrap();
+    }
+    node.shutdown().await.unwrap();
+
+    let node = crate::world::try_start(crate::world::config(directory.path(), &[])).await.unwrap();
+    let status = node.client().status().await.unwrap();
+    let told = |region: &str| status.relay.hold.attending.iter().find(|view| view.region == region).unwrap();
+    assert_eq!(status.relay.hold.attending.len(), 2, "{status:?}");
+    assert_eq!((told("01").bucket_bits, told("01").complete_until_ms), (3, since_ms));
+    assert_eq!(told(&home[0].region).complete_until_ms, home[0].complete_until_ms);
+    let reader = token(&node.client(), "reader", &[Scope::Read]).await.status().await.unwrap();
+    assert!(reader.relay.hold.attending.is_empty() && reader.relay.hold.bytes_max > 0, "{reader:?}");
+    node.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_hold_runs_and_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("held"), "a file").unwrap();
+    let node = crate::world::try_start(crate::world::config(directory.path(), &[])).await.unwrap();
+    let refusing = node.client().status().await.unwrap().relay.hold.refusing.unwrap();
+    assert!(refusing.what.contains("held") && !refusing.why.is_empty() && !refusing.next.is_empty(), "{refusing:?}");
+    assert!(node.client().metrics().await.unwrap().contains("\nmainframe_hold_refusing 1\n"));
+    node.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn operators_see_numbers_and_liveness() {
     let (_directory, node) = start(&[]).await;
     let client = node.client();
     assert!(client.is_live().await && client.is_ready().await);
     let metrics = token(&client, "prometheus", &[Scope::Metrics]).await.metrics().await.unwrap();
     assert!(metrics.contains("# TYPE mainframe_peers gauge\nmainframe_peers 0\n"), "{metrics}");
+    assert!(metrics.contains("\nmainframe_hold_refusing 0\n") && metrics.contains("\nmainframe_attended_regions 1\n"));
     node.shutdown().await.unwrap();
 }
 
@@ -172,8 +219,9 @@ async fn the_description_names_every_route_and_who_may_use_it() {
     node.shutdown().await.unwrap();
 }
 
-const ROUTES: [&str; 23] = [
+const ROUTES: [&str; 26] = [
     "delete /api/v1/persons/{key}",
+    "delete /api/v1/regions/{region}",
     "delete /api/v1/tokens/{id}",
     "delete /api/v1/topics/{fingerprint}",
     "get /api/v1/config",
@@ -182,6 +230,7 @@ const ROUTES: [&str; 23] = [
     "get /api/v1/peers",
     "get /api/v1/persons",
     "get /api/v1/quote",
+    "get /api/v1/regions",
     "get /api/v1/status",
     "get /api/v1/tokens",
     "get /api/v1/topics",
@@ -191,6 +240,7 @@ const ROUTES: [&str; 23] = [
     "post /api/v1/estimate",
     "post /api/v1/peers",
     "post /api/v1/persons",
+    "post /api/v1/regions",
     "post /api/v1/send",
     "post /api/v1/send/batch",
     "post /api/v1/shutdown",
