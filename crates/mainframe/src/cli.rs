@@ -335,6 +335,9 @@ pub(crate) struct DevnetUp {
     /// How many nodes.
     #[arg(short = 'n', long = "nodes", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub(crate) nodes: u16,
+    /// How many guests besides: nodes that relays serve, that route and hold nothing for others.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=1_000))]
+    pub(crate) guests: u16,
     /// Leave it running in the background; `devnet down` stops it.
     #[arg(long)]
     pub(crate) detach: bool,
@@ -373,6 +376,8 @@ pub(crate) enum Bench {
     Soak(BenchSoak),
     /// Packets across a local network while nodes are killed.
     Burst(BenchBurst),
+    /// Messages to guests who are away while relays are killed; every one is to be in its inbox once.
+    HeldDelivery(BenchHeldDelivery),
     /// One of the processes of a benchmark.
     #[command(hide = true)]
     Part(BenchPart),
@@ -440,6 +445,32 @@ pub(crate) struct BenchBurst {
     /// How many nodes are killed in the middle; two others must be left.
     #[arg(long, default_value_t = 10)]
     pub(crate) kill: u16,
+}
+
+/// Flags of `bench held-delivery`.
+#[derive(Args, Debug)]
+pub(crate) struct BenchHeldDelivery {
+    /// How many relays.
+    #[arg(short = 'n', long = "nodes", default_value_t = 30, value_parser = clap::value_parser!(u16).range(2..=1_000))]
+    pub(crate) nodes: u16,
+    /// How many guests.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) guests: u16,
+    /// How many of them go away before the messages are sent, and come back after.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) away: u16,
+    /// How many messages in all, held for 24 hours.
+    #[arg(long, default_value_t = 5_000)]
+    pub(crate) messages: u64,
+    /// Messages a second.
+    #[arg(long, default_value_t = 100.0)]
+    pub(crate) rate: f64,
+    /// How many relays are killed when everything is sent.
+    #[arg(long, default_value_t = 3)]
+    pub(crate) kill: u16,
+    /// How many relays the region of a message has at least.
+    #[arg(long, default_value_t = 6)]
+    pub(crate) region: u16,
 }
 
 /// Flags of the hidden processes.

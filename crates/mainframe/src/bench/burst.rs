@@ -66,7 +66,7 @@ pub(crate) async fn run(global: &Global, wanted: &BenchBurst, output: &Output) -
     let held = Held::take(&dir, false)?;
     let nodes = usize::from(wanted.nodes);
     let patience = Duration::from_secs_f64(global.timeout.max(120.0));
-    let mut network = Network::start(Wanted { nodes, dir: held.dir(), api_port: 0, patience }, output).await?;
+    let mut network = Network::start(Wanted::relays(nodes, held.dir(), patience), output).await?;
     let tally = Arc::new(Mutex::new(Tally::default()));
     let addresses = people(&network).await?;
     listen(&network, &tally).await?;

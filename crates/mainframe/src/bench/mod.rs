@@ -2,7 +2,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `forward` `overload` `soak` `burst` | the benchmarks |
+//! | `forward` `overload` `soak` `burst` `held_delivery` | the benchmarks |
+//! | `held_letters` | the messages of the last |
 //! | `line_of_three` | A→B→C, the setting of the first two |
 //! | `process` | the measuring side of a process |
 //! | `part` | what is said between the two sides |
@@ -13,6 +14,8 @@ mod burst;
 mod counter;
 mod figures;
 mod forward;
+mod held_delivery;
+mod held_letters;
 mod line_of_three;
 mod overload;
 mod part;
@@ -40,6 +43,7 @@ pub(crate) async fn run(global: &Global, command: &Bench, output: &Output) -> an
         Bench::Forward(wanted) => forward::run(wanted, output).await,
         Bench::Overload(wanted) => overload::run(wanted, output).await,
         Bench::Soak(wanted) => soak::run(wanted, output).await,
+        Bench::HeldDelivery(wanted) => held_delivery::run(global, wanted, output).await,
         Bench::Burst(wanted) => burst::run(global, wanted, output).await,
         Bench::Part(part) => {
             play(serde_json::from_str(&part.description).context("this command is for benchmarks only")?).await

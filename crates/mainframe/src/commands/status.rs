@@ -8,6 +8,8 @@ use crate::cli::Global;
 use crate::output::{Output, table};
 use crate::reach;
 
+/// What is for administrators only.
+const NOT_TOLD: &str = "(not told to this token)";
 /// Between two looks of `--watch`.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 
@@ -74,6 +76,9 @@ fn role(relay: &RelayStatus) -> String {
 /// What is held for others, and what is heard of.
 fn holding(hold: &HoldStatus) -> String {
     let HoldStatus { cells, bytes, bytes_max, attending, missing, .. } = hold;
+    if attending.is_empty() {
+        return NOT_TOLD.to_owned();
+    }
     let mib = |bytes: &u64| format!("{:.1}", *bytes as f64 / f64::from(1 << 20));
     let regions = match attending.len() {
         1 => "its own region".to_owned(),
@@ -89,7 +94,7 @@ fn holding(hold: &HoldStatus) -> String {
 /// Told to administrators only.
 fn opened(endpoint: Option<&EndpointStatus>) -> String {
     endpoint.map_or_else(
-        || "(not told to this token)".to_owned(),
+        || NOT_TOLD.to_owned(),
         |endpoint| {
             let EndpointStatus { opened, scanned, persons, topics, .. } = endpoint;
             format!("{opened} of {scanned} cells, for {persons} persons and {topics} topics")

@@ -51,9 +51,7 @@ impl Stage {
         let dir = std::env::temp_dir().join(format!("mainframe-demo-{}", std::process::id()));
         let held = Held::take(&dir, false)?;
         let patience = Duration::from_secs_f64(global.timeout.max(60.0));
-        let network =
-            Network::start(Wanted { nodes: usize::from(wanted.nodes), dir: &dir, api_port: 0, patience }, output)
-                .await?;
+        let network = Network::start(Wanted::relays(usize::from(wanted.nodes), &dir, patience), output).await?;
         let nodes = network.nodes.iter().map(Node::state).collect();
         held.write(&State { pid: std::process::id(), ready_s: Some(network.ready_s), nodes })?;
 

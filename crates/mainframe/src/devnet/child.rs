@@ -3,14 +3,14 @@
 //! Its standard input is a pipe that only the supervisor holds open. However the supervisor ends, the pipe closes and
 //! the node stops (`up --parent-pipe`).
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use mainframe_base::{Locator, Transport};
+use mainframe_base::{Locator, Role, Transport};
 use tokio::process::{Child, ChildStdin, Command};
 
 use super::cast;
@@ -24,8 +24,14 @@ const LOG_TAIL: usize = 8;
 /// How to start one node.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// Its place in the network: decides name and address.
+    /// Its place in the network: decides its address.
     pub(crate) index: usize,
+    /// Its name.
+    pub(crate) name: String,
+    /// As what it takes part.
+    pub(crate) role: Role,
+    /// Its quota of held cells, if not the usual one.
+    pub(crate) hold_max_mib: Option<u32>,
     /// The network's directory.
     pub(crate) network_dir: PathBuf,
     /// The port of its API; 0 for any.
@@ -53,10 +59,11 @@ impl NodeProcess {
     /// # Errors
     /// If the process or its directory cannot be made.
     pub(crate) fn start(plan: &Plan) -> anyhow::Result<NodeProcess> {
-        let name = cast::name(plan.index);
+        let name = plan.name.clone();
         let data_dir = plan.network_dir.join(&name);
         std::fs::create_dir_all(&data_dir).with_context(|| format!("cannot create {}", data_dir.display()))?;
-        let log = File::create(log_path(&data_dir)).context("cannot create the node's log")?;
+        let log = OpenOptions::new().append(true).create(true).open(log_path(&data_dir));
+        let log = log.context("cannot create the node's log")?;
         let mut command = Command::new(std::env::current_exe().context("cannot find this executable")?);
         command.args(arguments(plan, &data_dir)).stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log);
         // Settings meant for one node would be wrong for all of them.
@@ -110,6 +117,17 @@ impl NodeProcess {
         self.pipe = None;
     }
 
+    /// Stops it in good order and waits until it has left. It may be started again.
+    ///
+    /// # Errors
+    /// If it does not leave in time, or left with an error.
+    pub(crate) async fn halt(&mut self) -> anyhow::Result<()> {
+        self.ask_to_stop();
+        let status = tokio::time::timeout(LEAVING_MAX, self.child.wait()).await;
+        let status = status.with_context(|| format!("node {} did not stop in time", self.name))??;
+        if status.success() { Ok(()) } else { Err(self.died(status)) }
+    }
+
     /// Waits until it has left; kills it if it takes too long.
     ///
     /// # Errors
@@ -139,6 +157,12 @@ fn arguments(plan: &Plan, data_dir: &Path) -> Vec<String> {
     for transport in [Transport::Tcp, Transport::Quic] {
         arguments.extend(["--listen".to_owned(), listen(transport)]);
     }
+    if plan.role == Role::Guest {
+        arguments.extend(["--role", "guest"].map(str::to_owned));
+    }
+    if let Some(mib) = plan.hold_max_mib {
+        arguments.extend(["--hold-max-mib".to_owned(), mib.to_string()]);
+    }
     for locator in &plan.bootstrap {
         arguments.extend(["--bootstrap".to_owned(), locator.to_string()]);
     }
@@ -166,6 +190,9 @@ mod tests {
     fn a_node_is_told_its_own_address_and_whom_to_start_from() {
         let plan = Plan {
             index: 1,
+            name: "bob".into(),
+            role: Role::Relay,
+            hold_max_mib: None,
             network_dir: "/net".into(),
             api_port: 0,
             bootstrap: vec!["/ip4/127.77.0.1/tcp/4001".parse().unwrap()],
@@ -177,6 +204,9 @@ mod tests {
              --listen /ip4/127.77.0.2/tcp/0 --listen /ip4/127.77.0.2/udp/0/quic-v1 \
              --bootstrap /ip4/127.77.0.1/tcp/4001"
         );
+        let guest = Plan { role: Role::Guest, hold_max_mib: Some(7), bootstrap: Vec::new(), ..plan };
+        let line = arguments(&guest, Path::new("/net/guest1")).join(" ");
+        assert!(line.ends_with("--role guest --hold-max-mib 7"), "{line}");
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use futures::stream::{FuturesUnordered, StreamExt};
-use mainframe_base::Locator;
+use mainframe_base::{Locator, Role};
 use mainframe_sdk::{Client, EndpointFile};
 
+use super::cast;
 use super::child::{NodeProcess, Plan};
 use super::place::NodeState;
 use crate::failure::{Exit, Failure};
@@ -17,12 +18,15 @@ use crate::output::Output;
 const BOOTSTRAP_MAX: usize = 5;
 /// Nodes that start at the same time: starting is mostly waiting for keys and disk, on few cores (guess).
 const STARTING_MAX: usize = 8;
+/// Relays a guest is connected to when it is settled (crates/core: `OverlayConfig::access_relays`).
+const ACCESS_RELAYS: u64 = 2;
 /// How often a starting node is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A node that serves its API.
 #[derive(Debug)]
 pub(crate) struct Node {
+    plan: Plan,
     /// Its process.
     pub(crate) process: NodeProcess,
     /// Speaks to it as administrator.
@@ -32,10 +36,36 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// As what it takes part.
+    pub(crate) fn role(&self) -> mainframe_sdk::Role {
+        match self.plan.role {
+            Role::Relay => mainframe_sdk::Role::Relay,
+            Role::Guest => mainframe_sdk::Role::Guest,
+        }
+    }
+
+    /// Starts it again on its directory, after it has ended.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub(crate) async fn start_again(&mut self) -> anyhow::Result<()> {
+        *self = serve(self.plan.clone()).await?;
+        Ok(())
+    }
+
+    /// Whether it has joined; a guest, whether it has its access relays.
+    pub(crate) async fn is_ready(&self) -> bool {
+        if self.plan.role == Role::Relay {
+            return self.client.is_ready().await;
+        }
+        self.client.status().await.is_ok_and(|status| status.relay.joined && status.relay.peers >= ACCESS_RELAYS)
+    }
+
     /// As told to whoever asks the supervisor.
     pub(crate) fn state(&self) -> NodeState {
         NodeState {
             name: self.process.name.clone(),
+            role: self.role(),
             pid: self.process.pid,
             api: self.endpoint.api.clone(),
             token: self.endpoint.token.clone(),
@@ -45,7 +75,7 @@ impl Node {
     }
 }
 
-/// A running network, in the order of the cast.
+/// A running network, in the order of the cast, guests last.
 #[derive(Debug)]
 pub(crate) struct Network {
     /// Its nodes.
@@ -57,14 +87,39 @@ pub(crate) struct Network {
 /// What network to start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
-    /// How many nodes.
+    /// How many relays.
     pub(crate) nodes: usize,
+    /// How many guests besides.
+    pub(crate) guests: usize,
+    /// Every node's quota of held cells, if not the usual one.
+    pub(crate) hold_max_mib: Option<u32>,
     /// The network's directory.
     pub(crate) dir: &'a Path,
     /// First port of the APIs; 0 for any.
     pub(crate) api_port: u16,
     /// How long it may take until all are ready.
     pub(crate) patience: Duration,
+}
+
+impl<'a> Wanted<'a> {
+    /// So many relays and no guests.
+    pub(crate) fn relays(nodes: usize, dir: &'a Path, patience: Duration) -> Wanted<'a> {
+        Wanted { nodes, guests: 0, hold_max_mib: None, dir, api_port: 0, patience }
+    }
+
+    fn total(&self) -> usize {
+        self.nodes + self.guests
+    }
+
+    fn plan(&self, index: usize, bootstrap: Vec<Locator>) -> anyhow::Result<Plan> {
+        let (role, name) = match index.checked_sub(self.nodes) {
+            None => (Role::Relay, cast::name(index)),
+            Some(guest) => (Role::Guest, cast::guest_name(guest)),
+        };
+        let api_port = if self.api_port == 0 { 0 } else { self.api_port + u16::try_from(index)? };
+        let (network_dir, hold_max_mib) = (self.dir.to_owned(), self.hold_max_mib);
+        Ok(Plan { index, name, role, hold_max_mib, network_dir, api_port, bootstrap })
+    }
 }
 
 impl Network {
@@ -84,7 +139,7 @@ impl Network {
             Err(_) => bail!(
                 Failure::new(
                     Exit::TimedOut,
-                    format!("not all {} nodes were ready within {:?}", wanted.nodes, wanted.patience)
+                    format!("not all {} nodes were ready within {:?}", wanted.total(), wanted.patience)
                 )
                 .next("--timeout SECONDS, or fewer nodes")
             ),
@@ -125,39 +180,40 @@ impl Network {
 /// Starts the nodes; each is told of the first few that already serve.
 async fn serve_all(wanted: &Wanted<'_>, output: &Output) -> anyhow::Result<Vec<Node>> {
     let mut bootstrap: Vec<Locator> = Vec::new();
-    let mut serving: Vec<(usize, Node)> = Vec::new();
+    let mut serving: Vec<Node> = Vec::new();
     let mut starting = FuturesUnordered::new();
     let mut next = 0;
-    while serving.len() < wanted.nodes {
+    while serving.len() < wanted.total() {
         // The first one starts alone: without it the others would know nobody.
         let at_once = if bootstrap.is_empty() { 1 } else { STARTING_MAX };
-        while next < wanted.nodes && starting.len() < at_once {
-            let api_port = if wanted.api_port == 0 { 0 } else { wanted.api_port + u16::try_from(next)? };
-            let plan = Plan { index: next, network_dir: wanted.dir.to_owned(), api_port, bootstrap: bootstrap.clone() };
-            starting.push(serve(plan));
+        while next < wanted.total() && starting.len() < at_once {
+            starting.push(serve(wanted.plan(next, bootstrap.clone())?));
             next += 1;
         }
         let Some(started) = starting.next().await else { break };
-        let (index, node) = started?;
+        let node = started?;
         if bootstrap.len() < BOOTSTRAP_MAX {
             bootstrap.extend(node.endpoint.locators.iter().find_map(|text| text.parse::<Locator>().ok()));
         }
-        serving.push((index, node));
-        progress(output, "started", serving.len(), wanted.nodes);
+        serving.push(node);
+        progress(output, "started", serving.len(), wanted.total());
     }
     drop(starting);
-    serving.sort_by_key(|(index, _)| *index);
-    Ok(serving.into_iter().map(|(_, node)| node).collect())
+    serving.sort_by_key(|node| node.plan.index);
+    Ok(serving)
 }
 
 /// Starts one node and waits until its API is there.
-async fn serve(plan: Plan) -> anyhow::Result<(usize, Node)> {
+async fn serve(plan: Plan) -> anyhow::Result<Node> {
     let mut process = NodeProcess::start(&plan)?;
     loop {
         process.check()?;
-        if let Ok(endpoint) = EndpointFile::read(&process.data_dir) {
+        // One that was killed has left its file behind.
+        if let Ok(endpoint) = EndpointFile::read(&process.data_dir)
+            && endpoint.pid == process.pid
+        {
             let client = Client::connect(endpoint.api.clone(), endpoint.token.clone());
-            return Ok((plan.index, Node { process, client, endpoint }));
+            return Ok(Node { plan, process, client, endpoint });
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -171,7 +227,7 @@ async fn join_all(nodes: &mut [Node], output: &Output) -> anyhow::Result<()> {
         let mut still = Vec::new();
         for node in waiting {
             node.process.check()?;
-            if !node.client.is_ready().await {
+            if !node.is_ready().await {
                 still.push(node);
             }
         }

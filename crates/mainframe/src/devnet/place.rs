@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use mainframe_sdk::Role;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Exit, Failure};
@@ -26,6 +27,8 @@ pub(crate) struct State {
 pub(crate) struct NodeState {
     /// Its name in this network.
     pub(crate) name: String,
+    /// As what it takes part.
+    pub(crate) role: Role,
     /// Its process.
     pub(crate) pid: u32,
     /// Its API.

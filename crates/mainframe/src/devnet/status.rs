@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use futures::future::join_all;
-use mainframe_sdk::Client;
+use mainframe_sdk::{Client, Role};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
@@ -39,6 +39,7 @@ struct Report {
 #[derive(Serialize, Debug)]
 struct NodeReport {
     name: String,
+    role: Role,
     pid: u32,
     api: String,
     running: bool,
@@ -86,6 +87,7 @@ async fn look(node: &NodeState, cpu_percent: Option<f64>, cpu_s: Option<f64>) ->
     let (ready, status) = tokio::time::timeout(ANSWER_TIMEOUT, answers).await.unwrap_or((false, None));
     NodeReport {
         name: node.name.clone(),
+        role: status.as_ref().map_or(node.role, |status| status.relay.role),
         pid: node.pid,
         api: node.api.clone(),
         running: usage::is_running(node.pid),
@@ -100,8 +102,9 @@ async fn look(node: &NodeState, cpu_percent: Option<f64>, cpu_s: Option<f64>) ->
 
 fn text(report: &Report) -> String {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
-    let mut rows =
-        vec![["NODE", "PID", "STATE", "PEERS", "DEPTH", "PSS MB", "CPU S", "CPU %"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["NODE", "ROLE", "PID", "STATE", "PEERS", "DEPTH", "PSS MB", "CPU S", "CPU %"].map(str::to_owned).to_vec(),
+    ];
     rows.extend(report.nodes.iter().map(|node| {
         let state = match (node.running, node.ready) {
             (false, _) => "gone",
@@ -110,6 +113,10 @@ fn text(report: &Report) -> String {
         };
         vec![
             node.name.clone(),
+            match node.role {
+                Role::Relay => "relay".to_owned(),
+                Role::Guest => "guest".to_owned(),
+            },
             node.pid.to_string(),
             state.to_owned(),
             node.peers.map_or_else(|| "-".to_owned(), |peers| peers.to_string()),

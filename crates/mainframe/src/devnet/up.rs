@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use mainframe_sdk::Role;
 use serde::Serialize;
 use tokio::process::Command;
 
@@ -51,10 +52,9 @@ async fn supervise(global: &Global, wanted: &DevnetUp, dir: &Path, output: &Outp
     held.write(&State { pid, ready_s: None, nodes: Vec::new() })?;
     let network = Network::start(
         Wanted {
-            nodes: usize::from(wanted.nodes),
-            dir: held.dir(),
+            guests: usize::from(wanted.guests),
             api_port: wanted.api_port.unwrap_or(0),
-            patience: patience(global, wanted.nodes),
+            ..Wanted::relays(usize::from(wanted.nodes), held.dir(), patience(global, wanted))
         },
         output,
     );
@@ -76,8 +76,9 @@ async fn supervise(global: &Global, wanted: &DevnetUp, dir: &Path, output: &Outp
 }
 
 /// Nodes need time to start on few cores; half a second each, and never less than what was asked for.
-fn patience(global: &Global, nodes: u16) -> Duration {
-    Duration::from_secs_f64(global.timeout.max(30.0 + f64::from(nodes) / 2.0))
+fn patience(global: &Global, wanted: &DevnetUp) -> Duration {
+    let nodes = f64::from(wanted.nodes) + f64::from(wanted.guests);
+    Duration::from_secs_f64(global.timeout.max(30.0 + nodes / 2.0))
 }
 
 fn announce(nodes: &[NodeState], ready_s: f64, how: &str, output: &Output) -> anyhow::Result<()> {
@@ -85,14 +86,15 @@ fn announce(nodes: &[NodeState], ready_s: f64, how: &str, output: &Output) -> an
         #[derive(Serialize)]
         struct Line<'a> {
             name: &'a str,
+            role: Role,
             pid: u32,
             api: &'a str,
             token: &'a str,
             overlay: &'a str,
             data_dir: &'a Path,
         }
-        for NodeState { name, pid, api, token, overlay, data_dir } in nodes {
-            line(&serde_json::to_string(&Line { name, pid: *pid, api, token, overlay, data_dir })?)?;
+        for NodeState { name, role, pid, api, token, overlay, data_dir } in nodes {
+            line(&serde_json::to_string(&Line { name, role: *role, pid: *pid, api, token, overlay, data_dir })?)?;
         }
         return line("READY");
     }
@@ -122,7 +124,8 @@ async fn detach(global: &Global, wanted: &DevnetUp, dir: &Path, output: &Output)
     let log = std::env::temp_dir().join(format!("mainframe-devnet-{}.log", std::process::id()));
     let file = std::fs::File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["devnet", "up", "-n", &wanted.nodes.to_string(), "--timeout", &global.timeout.to_string()]);
+    command.args(["devnet", "up", "-n", &wanted.nodes.to_string(), "--guests", &wanted.guests.to_string()]);
+    command.args(["--timeout", &global.timeout.to_string()]);
     command.arg("--dir").arg(dir);
     if wanted.keep {
         command.arg("--keep");
@@ -132,7 +135,7 @@ async fn detach(global: &Global, wanted: &DevnetUp, dir: &Path, output: &Output)
     }
     // Its own process group: the terminal's Ctrl-C and hang-up are not for it.
     let mut child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0).spawn()?;
-    let deadline = Instant::now() + patience(global, wanted.nodes) + DETACH_SLACK;
+    let deadline = Instant::now() + patience(global, wanted) + DETACH_SLACK;
     while Instant::now() < deadline {
         if let Ok(State { ready_s: Some(ready_s), nodes, .. }) = running(dir) {
             let _ = std::fs::rename(&log, dir.join(SUPERVISOR_LOG)).or_else(|_| std::fs::remove_file(&log));
