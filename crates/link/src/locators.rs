@@ -42,7 +42,7 @@ pub(crate) fn locator(address: &Multiaddr) -> Option<Locator> {
         (Protocol::Udp(port), Some(Protocol::QuicV1)) => (Transport::Quic, port),
         _ => return None,
     };
-    Some(Locator { transport, ip: ip(&host)?, port })
+    Some(Locator::direct(transport, ip(&host)?, port))
 }
 
 fn ip(host: &Protocol<'_>) -> Option<IpAddr> {
@@ -57,7 +57,7 @@ fn ip(host: &Protocol<'_>) -> Option<IpAddr> {
 
 /// The name of a channel inside this process. A dialler's own end has a random 64-bit name, of which 16 bits are shown.
 fn memory_locator(port: u64) -> Locator {
-    Locator { transport: Transport::Tcp, ip: IpAddr::V4(Ipv4Addr::LOCALHOST), port: port as u16 }
+    Locator::direct(Transport::Tcp, IpAddr::V4(Ipv4Addr::LOCALHOST), port as u16)
 }
 
 /// The link key of a peer id; none if its key is not ed25519.
@@ -82,7 +82,7 @@ mod tests {
         #[test]
         fn a_locator_survives_the_way_through_a_multiaddr(ip: IpAddr, port: u16, quic: bool) {
             let transport = if quic { Transport::Quic } else { Transport::Tcp };
-            let there = Locator { transport, ip, port };
+            let there = Locator::direct(transport, ip, port);
             prop_assert_eq!(locator(&Medium::Network.multiaddr(there)), Some(there));
             prop_assert_eq!(Medium::Network.multiaddr(there).to_string(), there.to_string());
         }

@@ -41,7 +41,7 @@ pub use people::{AddPerson, AddTopic, Person, Persons, Topic, Topics};
 pub use sending::{BATCH_MAX, BatchResult, Hold, Quote, SendBatch, SendBatchResults, SendRequest, Sent};
 pub use server_sent::EventStream;
 pub use status::{
-    ConnectRequest, EndpointStatus, EstimateRequest, Peer, Peers, RegionEstimate, RelayStatus, Role, SizeEstimate,
-    Status,
+    ConnectRequest, EndpointStatus, EstimateRequest, Peer, Peers, Reach, RegionEstimate, RelayStatus, Role,
+    SizeEstimate, Status,
 };
 pub use token::{CreateToken, CreatedToken, Scope, TokenView, Tokens};

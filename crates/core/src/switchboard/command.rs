@@ -45,6 +45,7 @@ impl Relay {
             role: record.role,
             overlay: record.overlay,
             link_key: record.link_key,
+            reach: self.reach,
             joined: self.overlay.has_joined(),
             depth: neighbours.depth(),
             peers: self.overlay.peers().count(),

@@ -6,7 +6,7 @@ use mainframe_base::{Fault, Held, LinkKey, Locator, NetworkId, Role, Time};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::{HangupReason, RelayEffect, RelayEvent, RelayInput, RelayReply, TraceEvent};
+use super::{HangupReason, Reach, RelayEffect, RelayEvent, RelayInput, RelayReply, TraceEvent};
 use crate::codec::Reader;
 use crate::crypto::{NodeRecord, Verifier};
 use crate::neighbours::{Neighbour, Neighbours};
@@ -49,6 +49,8 @@ pub struct Relay {
     pub(super) overlay: Overlay,
     pub(super) packets: Packets,
     pub(super) network: NetworkId,
+    /// What the link found out last.
+    pub(super) reach: Reach,
     trace: bool,
     pub(super) faults: BTreeMap<Fault, u64>,
     pub(super) faults_by_peer: BTreeMap<LinkKey, u32>,
@@ -78,6 +80,7 @@ impl Relay {
             packets: Packets::new(now, config.packet, seed()),
             overlay: Overlay::new(now, config.overlay, myself, cached, bootstrap, seed()),
             network,
+            reach: Reach::Unknown,
             trace: config.trace && network == NetworkId::DEV,
             faults: BTreeMap::new(),
             faults_by_peer: BTreeMap::new(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainframe_sdk::{EndpointStatus, Status};
+use mainframe_sdk::{EndpointStatus, Reach, Status};
 
 use crate::cli::Global;
 use crate::output::{Output, table};
@@ -38,6 +38,7 @@ fn text(status: &Status, output: &Output) -> String {
         ("network", format!("{}{small}", network(relay.network))),
         ("overlay", relay.overlay.clone()),
         ("listens", status.locators.join(" ")),
+        ("reach", reach(relay.reach).to_owned()),
         (
             "peers",
             format!(
@@ -50,6 +51,14 @@ fn text(status: &Status, output: &Output) -> String {
         ("faults", format!("{faults} of peers")),
     ];
     table(&rows.map(|(name, value)| vec![name.to_owned(), value]))
+}
+
+fn reach(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Unknown => "not known yet: nobody has been asked to dial this node",
+        Reach::Reachable => "others can dial this node",
+        Reach::Unreachable => "others cannot dial this node: it is behind a router or a firewall",
+    }
 }
 
 /// Told to administrators only.

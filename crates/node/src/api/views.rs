@@ -3,7 +3,7 @@
 use mainframe_base::{Fault, Role};
 use mainframe_core::cost::{self, Network, Sight};
 use mainframe_core::switchboard::{
-    EndpointStatus, Estimate, Message, OpenedBy, Outcome, PeerView, RegionCount, RelayStatus, Step,
+    EndpointStatus, Estimate, Message, OpenedBy, Outcome, PeerView, Reach, RegionCount, RelayStatus, Step,
 };
 use mainframe_core::wire::SizeClass;
 use mainframe_sdk as sdk;
@@ -17,12 +17,21 @@ pub(super) fn role(role: Role) -> sdk::Role {
     }
 }
 
+fn reach(reach: Reach) -> sdk::Reach {
+    match reach {
+        Reach::Unknown => sdk::Reach::Unknown,
+        Reach::Reachable => sdk::Reach::Reachable,
+        Reach::Unreachable => sdk::Reach::Unreachable,
+    }
+}
+
 pub(super) fn relay_status(status: RelayStatus) -> sdk::RelayStatus {
     sdk::RelayStatus {
         network: status.network.0,
         role: role(status.role),
         overlay: status.overlay.to_string(),
         link_key: status.link_key.to_string(),
+        reach: reach(status.reach),
         joined: status.joined,
         depth: status.depth,
         peers: status.peers as u64,

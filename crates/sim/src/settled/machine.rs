@@ -7,7 +7,7 @@ use mainframe_base::{Fault, LinkKey, NetworkId, Role, Time};
 use mainframe_core::neighbours::{Neighbour, Neighbours};
 use mainframe_core::packet::{PacketConfig, PacketFact, PacketOut, PacketWish, Packets, Scene};
 use mainframe_core::switchboard::{
-    CommandId, HangupReason, LinkEvent, Outcome, RelayCommand, RelayEffect, RelayEvent, RelayInput, RelayReply,
+    CommandId, HangupReason, LinkEvent, Outcome, Reach, RelayCommand, RelayEffect, RelayEvent, RelayInput, RelayReply,
     RelayStatus,
 };
 use mainframe_core::wire::Frame;
@@ -70,7 +70,14 @@ impl SettledRelay {
             RelayInput::Command(id, RelayCommand::Status) => self.answer(id, out),
             RelayInput::Command(..)
             | RelayInput::Link(
-                LinkEvent::Up { .. } | LinkEvent::DialFailed { .. } | LinkEvent::Fault { .. } | LinkEvent::Listening(_),
+                LinkEvent::Up { .. }
+                | LinkEvent::DialFailed { .. }
+                | LinkEvent::Fault { .. }
+                | LinkEvent::Listening(_)
+                | LinkEvent::Expired(_)
+                | LinkEvent::Reachable(_)
+                | LinkEvent::Unreachable
+                | LinkEvent::Found(_),
             ) => {}
         }
         self.grant(said, out);
@@ -135,6 +142,7 @@ impl SettledRelay {
             role: Role::Relay,
             overlay: *neighbours.me(),
             link_key: self.connections.keys[self.node as usize],
+            reach: Reach::Unknown,
             joined: true,
             depth: neighbours.depth(),
             peers: neighbours.all().len(),
