@@ -42,7 +42,7 @@ const fn key(name: &'static str, main: &'static str, devnet: Option<&'static str
 }
 
 /// Every value, in the order they are shown.
-pub const CONFIG_KEYS: [ConfigKey; 16] = [
+pub const CONFIG_KEYS: [ConfigKey; 18] = [
     key("profile", "main", None, "defaults for the public network (main) or a local one (devnet)"),
     key("network", "1", Some("53456"), "the network's number: 1 is the public one, 53456 for development"),
     key("data_dir", "", None, "where keys and stores are kept"),
@@ -53,6 +53,8 @@ pub const CONFIG_KEYS: [ConfigKey; 16] = [
         "where other nodes reach this one; port 0 takes any",
     ),
     key("bootstrap", "", None, "nodes to ask first when no known peer answers"),
+    key("lan_discovery", "true", Some("false"), "find nodes on the local network, and be found there (mDNS)"),
+    key("upnp", "false", None, "ask the router to let other nodes in (UPnP)"),
     key("role", "relay", None, "relay: routes for others; guest: is served by relays"),
     key("small_network", "false", Some("true"), "small bins and no limit per subnet; never on the public network"),
     key("trace", "false", Some("true"), "publish each packet's steps; only on development networks"),
