@@ -33,7 +33,8 @@ pub struct LinkConfig {
     pub patience: Duration,
     /// Whether to ask peers to dial our addresses (AutoNAT 2), and to dial theirs when they ask.
     pub autonat: bool,
-    /// Whether to ask the router to let others in (UPnP). What it says is believed only once somebody came in.
+    /// Whether to ask the router to let others in (UPnP; only in builds with the feature `upnp`). What it says is believed
+    /// only once somebody came in.
     pub upnp: bool,
     /// Whether to tell the local network who we are and where we listen, and to listen for others (mDNS).
     pub lan_discovery: bool,

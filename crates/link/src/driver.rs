@@ -234,6 +234,7 @@ impl<E: From<LinkEvent> + Send + 'static> Driver<E> {
             Event::Identify(event) => self.on_identified(*event),
             Event::Ping(event) => self.on_ping(&event),
             Event::Answered(event) => self.on_answered(&event),
+            #[cfg(feature = "upnp")]
             Event::Upnp(event) => self.on_mapped(&event),
             Event::Lan(event) => self.on_lan(event),
             Event::Told => {}

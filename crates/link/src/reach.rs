@@ -62,6 +62,7 @@ impl Reachability {
     }
 
     /// Our router says that this address leads to us. True if others are to be asked about it.
+    #[cfg(any(test, feature = "upnp"))]
     pub(crate) fn mapped(&mut self, locator: Locator) -> bool {
         let new = !self.candidates.contains_key(&locator);
         if new && !self.make_room() {
@@ -72,6 +73,7 @@ impl Reachability {
     }
 
     /// It does no longer.
+    #[cfg(any(test, feature = "upnp"))]
     pub(crate) fn unmapped(&mut self, locator: Locator) -> Vec<LinkEvent> {
         let gone = self.candidates.remove(&locator);
         let expired = gone.filter(Candidate::is_good).map(|_| LinkEvent::Expired(locator));

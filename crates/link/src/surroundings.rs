@@ -5,7 +5,7 @@
 
 use libp2p::core::transport::ListenerId;
 use libp2p::swarm::ConnectionId;
-use libp2p::{Multiaddr, PeerId, autonat, identify, mdns, relay, upnp};
+use libp2p::{Multiaddr, PeerId, autonat, identify, mdns, relay};
 use mainframe_base::{LinkKey, Locator, Transport};
 use mainframe_core::switchboard::LinkEvent;
 
@@ -112,7 +112,9 @@ impl<E: From<LinkEvent> + Send + 'static> Driver<E> {
     }
 
     /// Our router lets others in, or does not any more.
-    pub(crate) fn on_mapped(&mut self, event: &upnp::Event) {
+    #[cfg(feature = "upnp")]
+    pub(crate) fn on_mapped(&mut self, event: &libp2p::upnp::Event) {
+        use libp2p::upnp;
         if let upnp::Event::NewExternalAddr { external_addr, .. } = event
             && let Some(place) = locator(external_addr)
         {

@@ -12,7 +12,7 @@ use libp2p::swarm::behaviour::NewListenAddr;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{FromSwarm, NetworkBehaviour};
 use libp2p::{
-    Multiaddr, PeerId, Swarm, Transport, autonat, dcutr, identify, mdns, noise, ping, quic, relay, swarm, tcp, upnp,
+    Multiaddr, PeerId, Swarm, Transport, autonat, dcutr, identify, mdns, noise, ping, quic, relay, swarm, tcp,
 };
 use mainframe_core::switchboard::LinkEvent;
 
@@ -68,7 +68,8 @@ pub(crate) struct Whole<E: From<LinkEvent> + Send + 'static> {
     ping: ping::Behaviour,
     pub(crate) questioner: Toggle<Questioner>,
     dial_back: Toggle<autonat::v2::server::Behaviour>,
-    upnp: Toggle<Quiet<upnp::tokio::Behaviour>>,
+    #[cfg(feature = "upnp")]
+    upnp: Toggle<Quiet<libp2p::upnp::tokio::Behaviour>>,
     lan: Toggle<Quiet<mdns::tokio::Behaviour>>,
     pub(crate) relay: Toggle<relay::Behaviour>,
     circuits: Toggle<relay::client::Behaviour>,
@@ -96,7 +97,8 @@ pub(crate) enum Event {
     Identify(Box<identify::Event>),
     Ping(ping::Event),
     Answered(autonat::v2::client::Event),
-    Upnp(upnp::Event),
+    #[cfg(feature = "upnp")]
+    Upnp(libp2p::upnp::Event),
     Lan(mdns::Event),
     /// What is only told, for the log.
     Told,
@@ -120,8 +122,9 @@ impl From<autonat::v2::client::Event> for Event {
     }
 }
 
-impl From<upnp::Event> for Event {
-    fn from(event: upnp::Event) -> Self {
+#[cfg(feature = "upnp")]
+impl From<libp2p::upnp::Event> for Event {
+    fn from(event: libp2p::upnp::Event) -> Self {
         Event::Upnp(event)
     }
 }
@@ -173,6 +176,9 @@ pub(crate) fn build<E: From<LinkEvent> + Send + 'static>(
     medium: Medium,
     frames: Behaviour<E>,
 ) -> Result<Swarm<Whole<E>>, LinkError> {
+    if config.upnp && !cfg!(feature = "upnp") {
+        return Err(LinkError::NoUpnp);
+    }
     let us = keys.public().to_peer_id();
     let circuits = config.circuits && config.autonat && medium == Medium::Network;
     let (through, circuits_client) = relay::client::new(us);
@@ -193,7 +199,10 @@ pub(crate) fn build<E: From<LinkEvent> + Send + 'static>(
         ),
         questioner: config.autonat.then(Questioner::default).into(),
         dial_back: config.autonat.then(autonat::v2::server::Behaviour::default).into(),
-        upnp: (config.upnp && medium == Medium::Network).then(|| Quiet(upnp::tokio::Behaviour::default())).into(),
+        #[cfg(feature = "upnp")]
+        upnp: (config.upnp && medium == Medium::Network)
+            .then(|| Quiet(libp2p::upnp::tokio::Behaviour::default()))
+            .into(),
         lan: lan.transpose()?.into(),
         relay: relay.into(),
         circuits: circuits.then_some(circuits_client).into(),

@@ -273,6 +273,11 @@ async fn start_link(config: &Config, keyring: &Keyring, events: mpsc::Sender<Rel
             LinkError::CannotListen { locator, why } => {
                 NodeError::new(ErrorKind::Listen, what, format!("{locator}: {why}"), next)
             }
+            LinkError::NoUpnp => {
+                let why = "this build cannot ask routers for anything";
+                let next = "Set upnp = false, or use a build with the feature upnp.";
+                NodeError::new(ErrorKind::Configuration, "the value of upnp cannot be used", why, next)
+            }
             LinkError::Transport(why) => NodeError::new(ErrorKind::System, what, why, "See the node's log."),
         }
     })

@@ -54,7 +54,7 @@ pub const CONFIG_KEYS: [ConfigKey; 18] = [
     ),
     key("bootstrap", "", None, "nodes to ask first when no known peer answers"),
     key("lan_discovery", "true", Some("false"), "find nodes on the local network, and be found there (mDNS)"),
-    key("upnp", "false", None, "ask the router to let other nodes in (UPnP)"),
+    key("upnp", "false", None, "ask the router to let other nodes in (UPnP), in builds that can"),
     key("role", "relay", None, "relay: routes for others; guest: is served by relays"),
     key("small_network", "false", Some("true"), "small bins and no limit per subnet; never on the public network"),
     key("trace", "false", Some("true"), "publish each packet's steps; only on development networks"),
