@@ -16,7 +16,7 @@ pub use address::{ADDRESS_BITS, Address, Proximity};
 pub use fault::{Fault, Refusal};
 pub use held::Held;
 pub use key::{ChainAccount, LinkKey, ScanKey, Secret, Signature};
-pub use locator::{Locator, Transport};
+pub use locator::{Locator, Scope, Transport};
 pub use network::{NetworkId, Role};
 pub use prefix::{Luminosity, ParsePrefixError, Prefix};
 pub use time::Time;

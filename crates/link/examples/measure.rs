@@ -30,7 +30,7 @@ async fn yardstick(
     write_bytes: usize,
     duration: Duration,
 ) -> Result<f64, Box<dyn std::error::Error>> {
-    let anywhere = Locator { transport, ip: std::net::Ipv4Addr::LOCALHOST.into(), port: 0 };
+    let anywhere = Locator::direct(transport, std::net::Ipv4Addr::LOCALHOST.into(), 0);
     let (sink_bound, sink_at) = tokio::sync::oneshot::channel();
     let (relay_bound, relay_at) = tokio::sync::oneshot::channel();
     let sink = tokio::spawn(baseline::sink(anywhere, move |at| sink_bound.send(at).expect("we wait for it")));

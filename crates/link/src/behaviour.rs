@@ -4,30 +4,35 @@
 //! connection, and the other follows (docs/protocol/link.md §4). So both keep the same one, nothing is sent on a
 //! connection that is about to be closed, and there is one `Up` for one `Down`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use libp2p::core::Endpoint;
 use libp2p::core::transport::PortUse;
-use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished};
+use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished, DialFailure};
 use libp2p::swarm::{
     CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
     THandlerInEvent, THandlerOutEvent, ToSwarm,
 };
 use libp2p::{Multiaddr, PeerId};
-use mainframe_base::{LinkKey, Locator};
+use mainframe_base::{LinkKey, Locator, Scope};
 use mainframe_core::switchboard::{DownReason, LinkEvent};
 use tokio_util::sync::PollSender;
 
 use crate::handler::{Handler, Order, Report};
-use crate::locators::{link_key, locator, peer_id};
+use crate::locators::{circuit, link_key, locator, peer_id};
+use crate::peer::{Connection, Moving, Peer, Standing};
 use crate::queue::{Bounds, Queue, Tally};
 
 /// Events waiting for the node to take them; beyond it no connection is accepted. Only a node that has stopped gets
 /// there (guess: four for each of 256 peers).
 const PENDING_MAX: usize = 1_024;
+/// Dials under way that others have asked for: a quarter of all there may be, so that ours never wait for theirs (guess).
+const FAVOURS_MAX: usize = 32;
+/// Addresses in one of them (guess: a node has eight, and libp2p remembers twenty).
+const FAVOUR_ADDRESSES_MAX: usize = 20;
 
 /// The queues of the peers that are up, for whoever sends.
 pub(crate) type Queues = Arc<RwLock<BTreeMap<LinkKey, Arc<Queue>>>>;
@@ -41,29 +46,16 @@ pub(crate) struct Behaviour<E> {
     queues: Queues,
     events: PollSender<E>,
     peers: BTreeMap<LinkKey, Peer>,
-    /// What to report, each with what may happen only after the node has been told.
-    pending: VecDeque<(LinkEvent, Option<Action>)>,
+    /// Dials under way that our node has asked for.
+    own_dials: BTreeSet<ConnectionId>,
+    /// Dials under way that libp2p's parts want to make, most of them because a peer has asked.
+    favours: BTreeSet<ConnectionId>,
+    /// What to report; with an `Up`, the connection on which frames may flow only after the node has been told.
+    pending: VecDeque<(LinkEvent, Option<ConnectionId>)>,
     actions: VecDeque<Action>,
 }
 
 type Action = ToSwarm<std::convert::Infallible, Order>;
-
-/// The connections with one peer, at most `connections_per_peer_max`.
-#[derive(Default)]
-struct Peer {
-    connections: Vec<Connection>,
-    chosen: Option<ConnectionId>,
-    up: bool,
-    reason: Option<DownReason>,
-}
-
-struct Connection {
-    id: ConnectionId,
-    outbound: bool,
-    remote: Locator,
-    /// The other side has opened its stream.
-    opened: bool,
-}
 
 impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
     pub(crate) fn new(
@@ -82,6 +74,8 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
             queues,
             events,
             peers: BTreeMap::new(),
+            own_dials: BTreeSet::new(),
+            favours: BTreeSet::new(),
             pending: VecDeque::new(),
             actions: VecDeque::new(),
         }
@@ -95,6 +89,21 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
     /// Whether a connection with the peer stands or is being agreed on.
     pub(crate) fn knows(&self, peer: LinkKey) -> bool {
         self.peers.contains_key(&peer)
+    }
+
+    /// Our node wants this dial, which is about to begin.
+    pub(crate) fn dialling(&mut self, id: ConnectionId) {
+        self.own_dials.insert(id);
+    }
+
+    /// A connection with a peer.
+    pub(crate) fn connection(&self, key: LinkKey, id: ConnectionId) -> Option<&Connection> {
+        self.peers.get(&key)?.get(id)
+    }
+
+    /// Others are to be asked whether this address leads to us.
+    pub(crate) fn propose(&mut self, address: Multiaddr) {
+        self.actions.push_back(ToSwarm::NewExternalAddrCandidate(address));
     }
 
     /// Ends every connection with a peer.
@@ -111,7 +120,7 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
     pub(crate) fn lose(&mut self, key: LinkKey, id: ConnectionId) {
         if let Some(peer) = self.peers.get_mut(&key)
             && peer.chosen == Some(id)
-            && peer.up
+            && peer.is_up()
         {
             peer.reason.get_or_insert(DownReason::TimedOut);
         }
@@ -123,9 +132,9 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
         self.actions.push_back(ToSwarm::CloseConnection { peer_id, connection: CloseConnection::One(id) });
     }
 
-    fn order(&self, key: LinkKey, id: ConnectionId, event: Order) -> Option<Action> {
-        let handler = NotifyHandler::One(id);
-        Some(ToSwarm::NotifyHandler { peer_id: peer_id(key)?, handler, event })
+    fn order(&mut self, key: LinkKey, id: ConnectionId, event: Order) {
+        let Some(peer_id) = peer_id(key) else { return };
+        self.actions.push_back(ToSwarm::NotifyHandler { peer_id, handler: NotifyHandler::One(id), event });
     }
 
     /// The one with the lower key chooses.
@@ -133,15 +142,26 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
         self.local < key
     }
 
+    fn on_connected(&mut self, peer: PeerId, id: ConnectionId, endpoint: &ConnectedPoint) {
+        let (key, outbound) = (link_key(&peer), endpoint.is_dialer());
+        let standing = key.filter(|_| outbound).map_or(Standing::Usable, |key| self.standing(key, id));
+        self.own_dials.remove(&id);
+        self.favours.remove(&id);
+        if let (Some(key), Some(remote)) = (key, self.remote(endpoint)) {
+            self.on_established(key, Connection { id, outbound, remote, standing, opened: false });
+        }
+    }
+
     fn on_established(&mut self, key: LinkKey, connection: Connection) {
-        let (id, outbound) = (connection.id, connection.outbound);
+        let (id, standing) = (connection.id, connection.standing);
         let peer = self.peers.entry(key).or_default();
-        let redundant = outbound && peer.chosen.is_some();
+        let redundant = peer.has_no_need_of(&connection);
         peer.connections.push(connection);
         if redundant {
             self.close(key, id);
-        } else if self.we_choose(key) {
+        } else if standing == Standing::Usable && self.we_choose(key) {
             self.choose(key);
+            self.improve(key);
         }
     }
 
@@ -149,76 +169,157 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
     fn choose(&mut self, key: LinkKey) {
         let we_choose = self.we_choose(key);
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        if peer.chosen.is_some() {
+        let Some(id) = peer.first(we_choose) else { return };
+        peer.chosen = Some(id);
+        self.order(key, id, Order::Open);
+        self.close_redundant(key, id);
+        if self.connection(key, id).is_some_and(|connection| connection.opened) {
+            self.bring_up(key);
+        }
+    }
+
+    /// Moves from a connection through a relay to one without, if there is one now (docs/protocol/link.md §11).
+    fn improve(&mut self, key: LinkKey) {
+        let we_choose = self.we_choose(key);
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(id) = peer.better(we_choose) else { return };
+        let Some(from) = peer.chosen.replace(id) else { return };
+        peer.moving = Some(Moving { from, retired: false });
+        self.order(key, id, Order::Open);
+        self.close_redundant(key, id);
+        if self.connection(key, id).is_some_and(|connection| connection.opened) {
+            self.retire(key);
+        }
+    }
+
+    /// Both sides use the new connection: nothing more is put on the old one.
+    fn retire(&mut self, key: LinkKey) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let (Some(moving), Some(to), Some(queue)) = (peer.moving, peer.chosen, peer.queue.clone()) else { return };
+        if moving.retired {
             return;
         }
-        let Some(connection) = peer.connections.iter().find(|connection| we_choose || connection.opened) else {
-            return;
-        };
-        let (id, opened) = (connection.id, connection.opened);
-        peer.chosen = Some(id);
-        let open = self.order(key, id, Order::Open);
-        self.actions.extend(open);
-        self.close_redundant(key, id);
-        if opened {
-            self.bring_up(key);
+        peer.moving = Some(Moving { retired: true, ..moving });
+        if let Some(old) = peer.get_mut(moving.from) {
+            old.standing = Standing::Retired;
+        }
+        queue.set_relayed(false); // one moves only to where there is no relay
+        self.order(key, moving.from, Order::Retire);
+        self.order(key, to, Order::Write(queue));
+    }
+
+    /// The old connection has been read to its end: what came on the new one is next.
+    fn on_drained(&mut self, key: LinkKey, id: ConnectionId) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if peer.moving.is_some_and(|moving| moving.from == id && moving.retired)
+            && let Some(to) = peer.chosen
+        {
+            peer.moving = None;
+            self.order(key, to, Order::Read);
         }
     }
 
     /// What we dialled in vain is ours to close; what the other dialled stands by until it is closed or needed.
     fn close_redundant(&mut self, key: LinkKey, kept: ConnectionId) {
         let Some(peer) = self.peers.get(&key) else { return };
-        let others = peer.connections.iter().filter(|connection| connection.outbound && connection.id != kept);
-        for id in others.map(|connection| connection.id).collect::<Vec<_>>() {
+        for id in peer.redundant(kept) {
             self.close(key, id);
         }
     }
 
     fn on_opened(&mut self, key: LinkKey, id: ConnectionId) {
+        let we_choose = self.we_choose(key);
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        let Some(connection) = peer.connections.iter_mut().find(|connection| connection.id == id) else { return };
+        let Some(connection) = peer.get_mut(id) else { return };
         connection.opened = true;
+        let direct = connection.remote.is_direct();
         match peer.chosen {
-            Some(chosen) if chosen == id => self.bring_up(key),
+            Some(chosen) if chosen == id => self.on_chosen_opened(key),
+            Some(_) if we_choose => {}
+            Some(chosen) if direct && peer.get(chosen).is_some_and(|chosen| !chosen.remote.is_direct()) => {
+                self.improve(key);
+            }
             // The other side chose again: it has lost the connection we still hold.
             Some(chosen) => self.close(key, chosen),
             None => self.choose(key),
         }
     }
 
+    fn on_chosen_opened(&mut self, key: LinkKey) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        match (peer.moving, peer.queue.clone(), peer.chosen) {
+            (Some(_), ..) => self.retire(key),
+            // The old connection went before the new one was there.
+            (None, Some(queue), Some(id)) => self.order(key, id, Order::Start(queue)),
+            (None, ..) => self.bring_up(key),
+        }
+    }
+
     /// Reports `Up`; frames flow only once the node has it.
     fn bring_up(&mut self, key: LinkKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        let Some(connection) = peer.connections.iter().find(|connection| Some(connection.id) == peer.chosen) else {
-            return;
-        };
-        let (id, event) =
-            (connection.id, LinkEvent::Up { peer: key, outbound: connection.outbound, remote: connection.remote });
-        peer.up = true;
+        let Some(connection) = peer.chosen.and_then(|id| peer.get(id)) else { return };
+        let (id, outbound, remote) = (connection.id, connection.outbound, connection.remote);
         let queue = Arc::new(Queue::new(self.bounds, self.tally.clone()));
-        self.queues.write().expect("no holder of this lock can panic").insert(key, queue.clone());
-        let start = self.order(key, id, Order::Start(queue));
-        self.pending.push_back((event, start));
+        queue.set_relayed(!remote.is_direct());
+        peer.queue = Some(queue.clone());
+        self.queues.write().expect("no holder of this lock can panic").insert(key, queue);
+        self.pending.push_back((LinkEvent::Up { peer: key, outbound, remote }, Some(id)));
+    }
+
+    /// The node knows that the peer is up.
+    fn start(&mut self, key: LinkKey, id: ConnectionId) {
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.chosen == Some(id)) else { return };
+        let Some(queue) = peer.queue.clone() else { return };
+        peer.started = true;
+        self.order(key, id, Order::Start(queue));
+        self.improve(key);
     }
 
     fn on_closed(&mut self, key: LinkKey, id: ConnectionId) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let Some(at) = peer.connections.iter().position(|connection| connection.id == id) else { return };
         let connection = peer.connections.remove(at);
-        let was_chosen = peer.chosen == Some(id);
-        if was_chosen {
-            peer.chosen = None;
-        }
-        if was_chosen && std::mem::take(&mut peer.up) {
-            let reason = peer.reason.take().unwrap_or(DownReason::Closed);
-            self.take_down(key, reason);
-        } else {
-            self.dial_came_to_nothing(key, &connection);
+        let (was_chosen, moving) = (peer.chosen == Some(id), peer.moving);
+        match moving {
+            Some(moving) if moving.from == id => self.on_old_closed(key, moving),
+            Some(moving) if was_chosen && !moving.retired => {
+                // Nothing has left the old connection yet.
+                (peer.chosen, peer.moving) = (Some(moving.from), None);
+            }
+            _ if was_chosen && peer.is_up() => self.on_carrier_closed(key),
+            _ => {
+                peer.chosen = peer.chosen.filter(|_| !was_chosen);
+                self.dial_came_to_nothing(key, &connection);
+            }
         }
         self.choose(key);
+        self.improve(key);
         if self.peers.get(&key).is_some_and(|peer| peer.connections.is_empty()) {
             self.peers.remove(&key);
         }
+    }
+
+    fn on_old_closed(&mut self, key: LinkKey, moving: Moving) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.moving = None;
+        if moving.retired
+            && let Some(to) = peer.chosen
+        {
+            self.order(key, to, Order::Read);
+        }
+    }
+
+    /// Frames flow no more.
+    fn on_carrier_closed(&mut self, key: LinkKey) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let reason = peer.reason.take().unwrap_or(DownReason::Closed);
+        let left = peer.moving.take();
+        (peer.chosen, peer.queue, peer.started) = (None, None, false);
+        if let Some(moving) = left {
+            self.close(key, moving.from);
+        }
+        self.take_down(key, reason);
     }
 
     fn take_down(&mut self, key: LinkKey, reason: DownReason) {
@@ -230,7 +331,8 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
 
     /// A connection that closes before it was used, and leaves us without any, is a dial that failed late.
     fn dial_came_to_nothing(&mut self, key: LinkKey, connection: &Connection) {
-        if connection.outbound && self.peers.get(&key).is_some_and(|peer| peer.connections.is_empty()) {
+        let meant = connection.outbound && connection.standing == Standing::Usable;
+        if meant && self.peers.get(&key).is_some_and(|peer| peer.connections.is_empty()) {
             let why = "the other side closed the connection before using it: it is full, or speaks another protocol";
             self.report(LinkEvent::DialFailed { peer: Some(key), locator: connection.remote, why: why.to_owned() });
         }
@@ -239,6 +341,7 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
     fn on_report(&mut self, key: LinkKey, id: ConnectionId, report: Report) {
         match report {
             Report::Opened => self.on_opened(key, id),
+            Report::Drained => self.on_drained(key, id),
             Report::Fault(fault) => {
                 self.report(LinkEvent::Fault { peer: key, fault });
                 self.hang_up(key, DownReason::HungUp);
@@ -248,9 +351,48 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
         }
     }
 
-    fn handler(&self, peer: &PeerId) -> Result<Handler<E>, ConnectionDenied> {
+    /// What an outgoing connection is for. Our node's are for frames. A peer we reach directly has asked for the others,
+    /// to see whether it can be dialled; one that we reach through a relay, so that we need the relay no longer.
+    fn standing(&self, key: LinkKey, id: ConnectionId) -> Standing {
+        let asked = !self.own_dials.contains(&id) && self.peers.get(&key).is_some_and(Peer::is_direct);
+        if asked { Standing::Aside } else { Standing::Usable }
+    }
+
+    fn handler(&self, peer: &PeerId, standing: Option<Standing>) -> Result<Handler<E>, ConnectionDenied> {
         let key = link_key(peer).ok_or_else(|| ConnectionDenied::new(NotOurKind))?;
-        Ok(Handler::new(key, self.events.clone(), self.patience))
+        let patience = (standing != Some(Standing::Aside)).then_some(self.patience);
+        Ok(Handler::new(key, self.events.clone(), patience))
+    }
+
+    /// Whether a dial may begin that our node has not asked for. Nobody sends us into our own machine or network, except
+    /// to where he came from himself.
+    fn may_oblige(&self, peer: Option<LinkKey>, addresses: &[Multiaddr]) -> bool {
+        let Some(peer) = peer.and_then(|key| self.peers.get(&key)) else { return true };
+        let homes: Vec<_> = peer.connections.iter().map(|connection| connection.remote.ip).collect();
+        let nearest = if peer.is_direct() { Scope::Global } else { Scope::Private };
+        let harmless = |place: Locator| place.scope() <= nearest || homes.contains(&place.ip);
+        self.favours.len() < FAVOURS_MAX
+            && addresses.len() <= FAVOUR_ADDRESSES_MAX
+            && addresses.iter().all(|address| locator(address).is_some_and(harmless))
+    }
+
+    /// Where the other end is. That of a circuit somebody else dialled has no address but the relay's.
+    fn remote(&self, endpoint: &ConnectedPoint) -> Option<Locator> {
+        match endpoint {
+            ConnectedPoint::Dialer { address, .. } => locator(address).or_else(|| self.through(address)),
+            ConnectedPoint::Listener { local_addr, .. } if endpoint.is_relayed() => {
+                locator(local_addr).or_else(|| self.through(local_addr))
+            }
+            ConnectedPoint::Listener { send_back_addr, .. } => locator(send_back_addr),
+        }
+    }
+
+    /// A circuit's address that leaves it to us to know whose relay stands there.
+    fn through(&self, address: &Multiaddr) -> Option<Locator> {
+        let place = circuit(address)?;
+        let stands_there = |peer: &Peer| peer.connections.iter().any(|connection| connection.remote == place);
+        let relay = self.peers.iter().find(|(_, peer)| stands_there(peer))?;
+        Some(place.through(*relay.0))
     }
 
     fn poll_pending(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -260,8 +402,11 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
                 break;
             }
             let Some((event, then)) = self.pending.pop_front() else { break };
+            let peer = if let LinkEvent::Up { peer, .. } = &event { Some(*peer) } else { None };
             let _ = self.events.send_item(E::from(event));
-            self.actions.extend(then);
+            if let (Some(key), Some(id)) = (peer, then) {
+                self.start(key, id);
+            }
         }
         Poll::Ready(())
     }
@@ -271,6 +416,11 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the peer's key is not ed25519")]
 struct NotOurKind;
+
+/// A dial that a peer asked for and that we do not make.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a peer asked for a dial into our own network, or for too many")]
+struct NotObliging;
 
 /// Too many events wait for the node.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -297,30 +447,50 @@ impl<E: From<LinkEvent> + Send + 'static> NetworkBehaviour for Behaviour<E> {
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(&peer)
+        self.handler(&peer, None)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        id: ConnectionId,
+        peer: Option<PeerId>,
+        addresses: &[Multiaddr],
+        _: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        if !self.own_dials.contains(&id) {
+            if !self.may_oblige(peer.as_ref().and_then(link_key), addresses) {
+                return Err(ConnectionDenied::new(NotObliging));
+            }
+            self.favours.insert(id);
+        }
+        Ok(Vec::new())
     }
 
     fn handle_established_outbound_connection(
         &mut self,
-        _: ConnectionId,
+        id: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(&peer)
+        let standing = link_key(&peer).map(|key| self.standing(key, id));
+        self.handler(&peer, standing)
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        if let FromSwarm::ConnectionEstablished(ConnectionEstablished { peer_id, connection_id, endpoint, .. }) = event
-            && let (Some(key), Some(remote)) = (link_key(&peer_id), locator(endpoint.get_remote_address()))
+        if let FromSwarm::ConnectionEstablished(ConnectionEstablished {
+            peer_id, connection_id: id, endpoint, ..
+        }) = event
         {
-            let outbound = endpoint.is_dialer();
-            self.on_established(key, Connection { id: connection_id, outbound, remote, opened: false });
+            self.on_connected(peer_id, id, endpoint);
         } else if let FromSwarm::ConnectionClosed(ConnectionClosed { peer_id, connection_id, .. }) = event
             && let Some(key) = link_key(&peer_id)
         {
             self.on_closed(key, connection_id);
+        } else if let FromSwarm::DialFailure(DialFailure { connection_id, .. }) = event {
+            self.own_dials.remove(&connection_id);
+            self.favours.remove(&connection_id);
         }
     }
 

@@ -1,6 +1,5 @@
-//! The one task that owns the swarm: takes commands, binds listeners, reports failed dials.
+//! The one task that owns the swarm: takes commands, binds listeners, dials, and hands on what happens.
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -11,17 +10,23 @@ use futures::StreamExt;
 use libp2p::core::transport::ListenerId;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
-use libp2p::{Swarm, ping};
+use libp2p::{Multiaddr, Swarm, ping};
 use mainframe_base::{LinkKey, Locator, Transport};
 use mainframe_core::switchboard::{DownReason, LinkEvent};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::dials::{Attempt, Dials};
 use crate::error::LinkError;
 use crate::locators::{Medium, link_key, locator, peer_id};
+use crate::reach::Reachability;
+use crate::shelter::Shelter;
 use crate::swarm::{Event, Whole};
 
 /// How long a stopping link takes to say goodbye (guess: a few round trips).
 const FAREWELL: Duration = Duration::from_millis(500);
+/// Between two rounds of asking others to dial us: routers' settings hardly change, and a round costs some 100 kB (guess).
+const ROUND: Duration = Duration::from_secs(900);
 
 /// What the node asks of the driver. There is one per decision of our own relay half, so nothing a peer does can pile
 /// them up.
@@ -37,15 +42,21 @@ pub(crate) type LocalLocators = Arc<RwLock<Vec<Locator>>>;
 
 /// The swarm and what belongs to its dials and listeners.
 pub(crate) struct Driver<E: From<LinkEvent> + Send + 'static> {
-    swarm: Swarm<Whole<E>>,
+    pub(crate) swarm: Swarm<Whole<E>>,
     medium: Medium,
-    locators: LocalLocators,
-    dials: HashMap<ConnectionId, (Option<LinkKey>, Vec<Locator>)>,
+    pub(crate) locators: LocalLocators,
+    dials: Dials,
+    pub(crate) reach: Reachability,
+    pub(crate) shelter: Shelter,
+    rounds: Interval,
 }
 
 impl<E: From<LinkEvent> + Send + 'static> Driver<E> {
     pub(crate) fn new(swarm: Swarm<Whole<E>>, medium: Medium, locators: LocalLocators) -> Driver<E> {
-        Driver { swarm, medium, locators, dials: HashMap::new() }
+        let (dials, reach, shelter) = (Dials::default(), Reachability::default(), Shelter::default());
+        let mut rounds = interval(ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay); // a machine that slept asks once
+        Driver { swarm, medium, locators, dials, reach, shelter, rounds }
     }
 
     /// Binds every listener, or says which could not be bound.
@@ -53,7 +64,8 @@ impl<E: From<LinkEvent> + Send + 'static> Driver<E> {
         let mut unbound: Vec<(ListenerId, Locator)> = Vec::new();
         for wish in locators {
             self.probe(*wish)?;
-            let address = self.medium.multiaddr(*wish);
+            let address = self.medium.multiaddr(*wish).filter(|_| wish.is_direct());
+            let address = address.ok_or_else(|| cannot_listen(*wish, &NotHere))?;
             let id = self.swarm.listen_on(address).map_err(|error| cannot_listen(*wish, &error))?;
             unbound.push((id, *wish));
         }
@@ -101,6 +113,7 @@ impl<E: From<LinkEvent> + Send + 'static> Driver<E> {
                     Some(Command::ShutDown) | None => break,
                 },
                 event = self.swarm.select_next_some() => self.on_event(event),
+                _ = self.rounds.tick() => self.ask_again(),
             }
         }
         self.leave().await;
@@ -122,81 +135,110 @@ impl<E: From<LinkEvent> + Send + 'static> Driver<E> {
 
     /// With a known key one dial tries all locators; without, each locator may be another node.
     fn dial(&mut self, peer: Option<LinkKey>, locators: Vec<Locator>) {
-        let Some(key) = peer else {
-            for locator in locators {
-                let address = self.medium.multiaddr(locator);
-                let options = DialOpts::unknown_peer_id().address(address).allocate_new_port().build();
-                self.start_dial(options, None, vec![locator]);
-            }
-            return;
-        };
-        if self.swarm.behaviour().frames.knows(key) {
-            return;
+        match peer {
+            Some(key) if self.swarm.behaviour().frames.knows(key) => {}
+            Some(key) => self.start_dial(Attempt::known(key, locators)),
+            None => locators.into_iter().for_each(|locator| self.start_dial(Attempt::unknown(locator))),
         }
-        let Some(id) = peer_id(key) else {
-            return self.report_failed(peer, &locators, "its key is not a point of ed25519");
-        };
-        let addresses = locators.iter().map(|locator| self.medium.multiaddr(*locator)).collect();
-        let options = DialOpts::peer_id(id)
-            .addresses(addresses)
-            .condition(PeerCondition::DisconnectedAndNotDialing)
-            .allocate_new_port() // a reused port would make two dials that cross into one broken connection
-            .build();
-        self.start_dial(options, peer, locators);
     }
 
-    fn start_dial(&mut self, options: DialOpts, peer: Option<LinkKey>, locators: Vec<Locator>) {
+    /// Dials what the attempt has come to.
+    fn start_dial(&mut self, mut attempt: Attempt) {
+        let options = match self.dial_options(&attempt) {
+            Ok(options) => options,
+            Err(why) => {
+                let all = std::mem::take(&mut attempt.locators);
+                attempt.fail(&all, why);
+                return self.give_up(attempt);
+            }
+        };
         let id = options.connection_id();
-        self.dials.insert(id, (peer, locators));
+        self.dials.begin(id, attempt);
+        self.swarm.behaviour_mut().frames.dialling(id);
         if let Err(error) = self.swarm.dial(options) {
             self.on_dial_error(id, &error);
         }
     }
 
+    fn dial_options(&self, attempt: &Attempt) -> Result<DialOpts, &'static str> {
+        let addresses = attempt.locators.iter().filter_map(|locator| self.medium.multiaddr(*locator));
+        let mut addresses: Vec<_> = addresses.collect();
+        if let Some(key) = attempt.peer {
+            let id = peer_id(key).ok_or("its key is not a point of ed25519")?;
+            let condition = PeerCondition::DisconnectedAndNotDialing;
+            return Ok(DialOpts::peer_id(id).addresses(addresses).condition(condition).build());
+        }
+        let direct = attempt.locators.iter().all(Locator::is_direct);
+        let address = addresses.pop().filter(|_| direct).ok_or("a relay is to be told whom to reach")?;
+        Ok(DialOpts::unknown_peer_id().address(address).build())
+    }
+
     fn on_dial_error(&mut self, id: ConnectionId, error: &DialError) {
-        let Some((peer, locators)) = self.dials.remove(&id) else { return };
+        let Some(mut attempt) = self.dials.end(id) else { return };
+        let all = std::mem::take(&mut attempt.locators);
         match error {
-            DialError::DialPeerConditionFalse(_) => {} // the dial under way will be reported
+            DialError::DialPeerConditionFalse(_) => return, // the dial under way will be reported
             DialError::Transport(errors) => {
                 for (address, error) in errors {
-                    let tried = locator(address).map_or_else(|| locators.clone(), |locator| vec![locator]);
-                    self.report_failed(peer, &tried, &reason_of(error));
+                    let tried = locator(address).map_or_else(|| all.clone(), |locator| vec![locator]);
+                    attempt.fail(&tried, &reason_of(error));
                 }
             }
             // libp2p passes over our own listeners, and finds nothing left to dial
-            DialError::LocalPeerId { .. } | DialError::NoAddresses => {
-                self.report_failed(peer, &locators, "that is this node itself")
-            }
-            DialError::WrongPeerId { .. } => self.report_failed(peer, &locators, "another node answers there"),
-            DialError::Denied { cause } => self.report_failed(peer, &locators, &reason_of(cause)),
-            DialError::Aborted => self.report_failed(peer, &locators, "given up"),
+            DialError::LocalPeerId { .. } | DialError::NoAddresses => attempt.fail(&all, "that is this node itself"),
+            DialError::WrongPeerId { .. } => attempt.fail(&all, "another node answers there"),
+            DialError::Denied { cause } => attempt.fail(&all, &reason_of(cause)),
+            DialError::Aborted => attempt.fail(&all, "given up"),
+        }
+        if attempt.through.is_empty() { self.give_up(attempt) } else { self.start_dial(attempt.further()) }
+    }
+
+    fn give_up(&mut self, attempt: Attempt) {
+        for (locator, why) in attempt.failed {
+            self.report(LinkEvent::DialFailed { peer: attempt.peer, locator, why });
         }
     }
 
-    fn report_failed(&mut self, peer: Option<LinkKey>, locators: &[Locator], why: &str) {
-        for locator in locators {
-            let event = LinkEvent::DialFailed { peer, locator: *locator, why: why.to_owned() };
-            self.swarm.behaviour_mut().frames.report(event);
-        }
+    /// The multiaddr of a locator.
+    pub(crate) fn address(&self, place: Locator) -> Option<Multiaddr> {
+        self.medium.multiaddr(place)
+    }
+
+    pub(crate) fn report(&mut self, event: LinkEvent) {
+        self.swarm.behaviour_mut().frames.report(event);
     }
 
     fn on_event(&mut self, event: SwarmEvent<Event>) {
-        if let SwarmEvent::NewListenAddr { address, .. } = &event
-            && let Some(locator) = locator(address)
-        {
-            self.locators.write().expect("no holder of this lock can panic").push(locator);
-            self.swarm.behaviour_mut().frames.report(LinkEvent::Listening(locator));
+        tracing::trace!(?event, "link");
+        if let SwarmEvent::NewListenAddr { listener_id, address } = &event {
+            self.on_listening(*listener_id, address);
         } else if let SwarmEvent::ExpiredListenAddr { address, .. } = &event {
-            let gone = locator(address);
-            self.locators.write().expect("no holder of this lock can panic").retain(|kept| Some(*kept) != gone);
+            self.on_expired(address);
+        } else if let SwarmEvent::ListenerClosed { listener_id, addresses, .. } = &event {
+            addresses.iter().for_each(|address| self.on_expired(address));
+            self.on_place_lost(*listener_id);
         } else if let SwarmEvent::ConnectionEstablished { connection_id, .. } = &event {
-            self.dials.remove(connection_id);
+            self.dials.end(*connection_id);
+        } else if let SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } = &event {
+            self.on_connection_closed(peer_id, *connection_id, *num_established);
         } else if let SwarmEvent::OutgoingConnectionError { connection_id, error, .. } = &event {
             self.on_dial_error(*connection_id, error);
-        } else if let SwarmEvent::Behaviour(Event::Ping(ping)) = &event {
-            self.on_ping(ping);
+        } else if let SwarmEvent::Behaviour(event) = event {
+            self.on_part(event);
         }
-        tracing::trace!(?event, "link");
+    }
+
+    /// One of libp2p's parts has something to say.
+    fn on_part(&mut self, event: Event) {
+        match event {
+            Event::Identify(event) => self.on_identified(*event),
+            Event::Ping(event) => self.on_ping(&event),
+            Event::Answered(event) => self.on_answered(&event),
+            #[cfg(feature = "upnp")]
+            Event::Upnp(event) => self.on_mapped(&event),
+            Event::Lan(event) => self.on_lan(event),
+            Event::Told => {}
+        }
     }
 
     /// A peer that leaves a ping unanswered is gone; one that does not speak ping is left to the relay half's patience.
@@ -208,6 +250,11 @@ impl<E: From<LinkEvent> + Send + 'static> Driver<E> {
         }
     }
 }
+
+/// A listener behind somebody else's address.
+#[derive(Debug, thiserror::Error)]
+#[error("a relay is found by the link itself, not by configuration")]
+struct NotHere;
 
 fn cannot_listen(locator: Locator, error: &(dyn Error + 'static)) -> LinkError {
     LinkError::CannotListen { locator, why: reason_of(error) }

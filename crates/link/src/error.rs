@@ -19,6 +19,9 @@ pub enum LinkError {
         /// What the system said.
         why: String,
     },
+    /// The link was told to ask the router, and cannot.
+    #[error("this build cannot ask routers for anything; build it with the feature upnp, or set upnp = false")]
+    NoUpnp,
     /// The transports could not be set up.
     #[error("cannot set up the transports: {0}")]
     Transport(String),

@@ -31,6 +31,12 @@ pub(crate) enum Order {
     Open,
     /// `Up` has been reported: carry frames.
     Start(Arc<Queue>),
+    /// Frames move here from another connection: write what waits, and read nothing yet.
+    Write(Arc<Queue>),
+    /// The other connection has been read to its end: read.
+    Read,
+    /// Frames move to another connection: write no more, and read to the end.
+    Retire,
 }
 
 /// What a connection tells the behaviour.
@@ -40,6 +46,8 @@ pub(crate) enum Report {
     Opened,
     /// The peer broke the protocol.
     Fault(Fault),
+    /// After `Retire`: all that the other side had put on this connection has been read.
+    Drained,
     /// The other side ended a stream, or speaks another protocol.
     Ended,
     /// The other side did not open its stream in time.
@@ -51,10 +59,14 @@ pub(crate) struct Handler<E> {
     peer: LinkKey,
     events: PollSender<E>,
     queue: Option<Arc<Queue>>,
+    reading: bool,
+    retired: bool,
+    /// Whether the connection is to stand although nothing happens on it.
+    kept: bool,
     outgoing: Outgoing,
     incoming: Option<Reader>,
     reports: VecDeque<Report>,
-    /// Runs until the other side has opened its stream.
+    /// Runs until the other side has opened its stream; when retired, until the connection is to end.
     patience: Option<Pin<Box<Sleep>>>,
     over: bool,
 }
@@ -65,24 +77,36 @@ enum Outgoing {
     Wanted,
     Requested,
     Open(Writer),
+    Closed,
 }
 
+/// How long a connection stands after the last frame was read from it: the other side may still be reading (guess:
+/// several round trips).
+const LINGER: Duration = Duration::from_secs(2);
+/// How long the other side may take to end its stream on a connection that is being left (guess).
+const LEAVE: Duration = Duration::from_secs(10);
+
 impl<E> Handler<E> {
-    /// A connection with `peer`, which has `patience` to open its stream.
-    pub(crate) fn new(peer: LinkKey, events: PollSender<E>, patience: Duration) -> Handler<E> {
+    /// A connection with `peer`, which has `patience` to open its stream. Without patience the connection is for other
+    /// protocols, and ends with them unless the peer opens its stream all the same.
+    pub(crate) fn new(peer: LinkKey, events: PollSender<E>, patience: Option<Duration>) -> Handler<E> {
         Handler {
             peer,
             events,
             queue: None,
+            reading: false,
+            retired: false,
+            kept: patience.is_some(),
             outgoing: Outgoing::Unwanted,
             incoming: None,
             reports: VecDeque::new(),
-            patience: Some(Box::pin(tokio::time::sleep(patience))),
+            patience: patience.map(|patience| Box::pin(tokio::time::sleep(patience))),
             over: false,
         }
     }
 
     fn want_stream(&mut self) {
+        self.kept = true;
         if matches!(self.outgoing, Outgoing::Unwanted) {
             self.outgoing = Outgoing::Wanted;
         }
@@ -94,6 +118,7 @@ impl<E> Handler<E> {
             return self.end(Report::Fault(Fault::OutOfOrder));
         }
         self.incoming = Some(Reader::new(self.peer, stream));
+        self.kept = true;
         self.patience = None;
         self.reports.push_back(Report::Opened);
     }
@@ -118,30 +143,50 @@ impl<E> Handler<E> {
         if self.queue.as_ref().is_some_and(|queue| queue.watch(context.waker())) {
             return self.end(Report::Fault(Fault::NotReading));
         }
-        if let Outgoing::Open(writer) = &mut self.outgoing
-            && let Poll::Ready(ended) = writer.poll(context, self.queue.as_deref())
-        {
+        let Outgoing::Open(writer) = &mut self.outgoing else { return };
+        if self.retired {
+            if writer.finish(context).is_ready() {
+                self.outgoing = Outgoing::Closed;
+            }
+        } else if let Poll::Ready(ended) = writer.poll(context, self.queue.as_deref()) {
             self.end(ended.into());
         }
+    }
+
+    fn retire(&mut self) {
+        self.retired = true;
+        self.queue = None;
+        self.patience = Some(Box::pin(tokio::time::sleep(LEAVE)));
+    }
+
+    /// The other side has put its last frame on a connection that is being left.
+    fn drained(&mut self) {
+        self.incoming = None;
+        self.reading = false;
+        self.reports.push_back(Report::Drained);
+        self.patience = Some(Box::pin(tokio::time::sleep(LINGER)));
     }
 }
 
 impl<E: From<LinkEvent> + Send + 'static> Handler<E> {
     fn read(&mut self, context: &mut Context<'_>) {
-        if self.queue.is_some()
+        if self.reading
             && let Some(reader) = &mut self.incoming
             && let Poll::Ready(ended) = reader.poll(context, &mut self.events)
         {
-            self.end(ended.into());
+            match ended {
+                Ended::Closed if self.retired => self.drained(),
+                Ended::Closed | Ended::Fault(_) => self.end(ended.into()),
+            }
         }
     }
 
     fn drive(&mut self, context: &mut Context<'_>) {
         if !self.over {
-            self.lose_patience(context);
+            self.read(context);
         }
         if !self.over {
-            self.read(context);
+            self.lose_patience(context);
         }
         if !self.over {
             self.write(context);
@@ -174,14 +219,22 @@ impl<E: From<LinkEvent> + Send + 'static> ConnectionHandler for Handler<E> {
 
     /// A quiet neighbour is still a neighbour: only the relay half hangs up.
     fn connection_keep_alive(&self) -> bool {
-        true
+        self.kept
     }
 
     fn on_behaviour_event(&mut self, order: Order) {
-        if let Order::Start(queue) = order {
-            self.queue = Some(queue);
+        match order {
+            Order::Open => self.want_stream(),
+            Order::Start(_) | Order::Write(_) | Order::Read if self.retired => {}
+            Order::Start(queue) => {
+                self.queue = Some(queue);
+                self.reading = true;
+                self.want_stream();
+            }
+            Order::Write(queue) => self.queue = Some(queue),
+            Order::Read => self.reading = true,
+            Order::Retire => self.retire(),
         }
-        self.want_stream();
     }
 
     fn on_connection_event(&mut self, event: ConnectionEvent<'_, Protocol, Protocol>) {

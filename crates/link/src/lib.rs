@@ -6,8 +6,13 @@
 //! ```text
 //! link        the handle the node holds
 //! driver      the one task that owns the swarm
-//! swarm       transports, identify, ping, limits put together
+//! dials       what is being dialled, and what is tried next
+//! surroundings  what the driver learns of the network around it
+//! reach  shelter  whether others can dial us; relays behind which they can
+//! swarm       transports, identify, ping, limits and what finds ways to us put together
+//! questioner  quiet  fresh_port  libp2p's parts with rules of our own
 //! behaviour   which of a peer's connections carries frames
+//! peer        the connections with one peer, and which is best
 //! multiplexer yamux with bounds of our own
 //! handler     one connection: its two streams
 //! writer  reader   the outgoing and the incoming stream
@@ -21,17 +26,25 @@
 pub mod baseline;
 mod behaviour;
 mod config;
+mod dials;
 mod driver;
 mod error;
+mod fresh_port;
 mod handler;
 mod link;
 mod locators;
 pub mod memory;
 mod multiplexer;
+mod peer;
+mod questioner;
 mod queue;
+mod quiet;
+mod reach;
 mod reader;
+mod shelter;
 pub mod soak;
 mod splitter;
+mod surroundings;
 mod swarm;
 mod writer;
 

@@ -89,6 +89,11 @@ impl Link {
         self.queues().keys().copied().collect()
     }
 
+    /// Whether frames to this peer go through a relay now; none if it is not up.
+    pub fn is_relayed(&self, peer: LinkKey) -> Option<bool> {
+        self.queues().get(&peer).map(|queue| queue.is_relayed())
+    }
+
     /// Where the link listens: one locator for each address of this machine if told to listen at all of them.
     pub fn local_locators(&self) -> Vec<Locator> {
         self.locators.read().expect("no holder of this lock can panic").clone()

@@ -17,32 +17,57 @@ pub(crate) enum Medium {
 }
 
 impl Medium {
-    /// The multiaddr of a locator.
-    pub(crate) fn multiaddr(self, locator: Locator) -> Multiaddr {
+    /// The multiaddr of a locator; none if it is behind a relay whose key is no key, or that is not of this process.
+    pub(crate) fn multiaddr(self, locator: Locator) -> Option<Multiaddr> {
         if self == Medium::Memory {
-            return Protocol::Memory(u64::from(locator.port)).into();
+            return locator.is_direct().then(|| Protocol::Memory(u64::from(locator.port)).into());
         }
         let address = Multiaddr::from(locator.ip);
-        match locator.transport {
+        let address = match locator.transport {
             Transport::Tcp => address.with(Protocol::Tcp(locator.port)),
             Transport::Quic => address.with(Protocol::Udp(locator.port)).with(Protocol::QuicV1),
-        }
+        };
+        let Some(relay) = locator.via else { return Some(address) };
+        Some(address.with(Protocol::P2p(peer_id(relay)?)).with(Protocol::P2pCircuit))
     }
 }
 
 /// The locator of a multiaddr, if it is one of ours; a trailing peer id is passed over.
 pub(crate) fn locator(address: &Multiaddr) -> Option<Locator> {
     let mut parts = address.iter();
+    let (place, next) = place(&mut parts)?;
+    let relay = match next {
+        None => return Some(place),
+        Some(Protocol::P2p(peer)) => peer,
+        Some(_) => return None,
+    };
+    match parts.next() {
+        None => Some(place),
+        Some(Protocol::P2pCircuit) => Some(place.through(link_key(&relay)?)),
+        Some(_) => None,
+    }
+}
+
+/// The relay's place in the address of a circuit that does not name the relay.
+pub(crate) fn circuit(address: &Multiaddr) -> Option<Locator> {
+    let (place, next) = place(&mut address.iter())?;
+    matches!(next, Some(Protocol::P2pCircuit)).then_some(place)
+}
+
+/// The place an address begins with, and what comes after it.
+fn place<'a>(parts: &mut impl Iterator<Item = Protocol<'a>>) -> Option<(Locator, Option<Protocol<'a>>)> {
     let host = parts.next()?;
     if let Protocol::Memory(port) = host {
-        return Some(memory_locator(port));
+        return Some((memory_locator(port), parts.next()));
     }
-    let (transport, port) = match (parts.next()?, parts.next()) {
-        (Protocol::Tcp(port), None | Some(Protocol::P2p(_))) => (Transport::Tcp, port),
-        (Protocol::Udp(port), Some(Protocol::QuicV1)) => (Transport::Quic, port),
-        _ => return None,
-    };
-    Some(Locator { transport, ip: ip(&host)?, port })
+    let ip = ip(&host)?;
+    match (parts.next()?, parts.next()) {
+        (Protocol::Tcp(port), next) => Some((Locator::direct(Transport::Tcp, ip, port), next)),
+        (Protocol::Udp(port), Some(Protocol::QuicV1)) => {
+            Some((Locator::direct(Transport::Quic, ip, port), parts.next()))
+        }
+        _ => None,
+    }
 }
 
 fn ip(host: &Protocol<'_>) -> Option<IpAddr> {
@@ -57,7 +82,7 @@ fn ip(host: &Protocol<'_>) -> Option<IpAddr> {
 
 /// The name of a channel inside this process. A dialler's own end has a random 64-bit name, of which 16 bits are shown.
 fn memory_locator(port: u64) -> Locator {
-    Locator { transport: Transport::Tcp, ip: IpAddr::V4(Ipv4Addr::LOCALHOST), port: port as u16 }
+    Locator::direct(Transport::Tcp, IpAddr::V4(Ipv4Addr::LOCALHOST), port as u16)
 }
 
 /// The link key of a peer id; none if its key is not ed25519.
@@ -82,9 +107,22 @@ mod tests {
         #[test]
         fn a_locator_survives_the_way_through_a_multiaddr(ip: IpAddr, port: u16, quic: bool) {
             let transport = if quic { Transport::Quic } else { Transport::Tcp };
-            let there = Locator { transport, ip, port };
-            prop_assert_eq!(locator(&Medium::Network.multiaddr(there)), Some(there));
-            prop_assert_eq!(Medium::Network.multiaddr(there).to_string(), there.to_string());
+            let there = Locator::direct(transport, ip, port);
+            let address = Medium::Network.multiaddr(there).unwrap();
+            prop_assert_eq!(locator(&address), Some(there));
+            prop_assert_eq!(address.to_string(), there.to_string());
+        }
+
+        #[test]
+        fn a_place_behind_a_relay_survives_the_way_through_a_multiaddr(ip: IpAddr, port: u16, seed: [u8; 32]) {
+            let relay = libp2p::identity::Keypair::ed25519_from_bytes(seed).unwrap().public().to_peer_id();
+            let place = Locator::direct(Transport::Quic, ip, port);
+            let address = Medium::Network.multiaddr(place.through(link_key(&relay).unwrap())).unwrap();
+            prop_assert_eq!(locator(&address), Some(place.through(link_key(&relay).unwrap())));
+            let with_target = address.with(Protocol::P2p(relay));
+            prop_assert_eq!(locator(&with_target), Some(place.through(link_key(&relay).unwrap())));
+            let nameless = Multiaddr::from(ip).with(Protocol::Udp(port)).with(Protocol::QuicV1).with(Protocol::P2pCircuit);
+            prop_assert_eq!((locator(&nameless), circuit(&nameless)), (None, Some(place)));
         }
 
         #[test]

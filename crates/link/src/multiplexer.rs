@@ -17,8 +17,9 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
 use yamux::{Connection, ConnectionError, DEFAULT_CREDIT, Mode, Stream};
 
-/// Streams of one connection: two of ours, ping's and identify's each way, and as many in closing.
-pub(crate) const STREAMS_MAX: usize = 16;
+/// Streams of one connection: two of ours, ping's and identify's each way, and as many in closing; four circuits through
+/// it; and four questions about addresses or relays.
+pub(crate) const STREAMS_MAX: usize = 24;
 /// Unread bytes of one stream: 160 Mbit/s at 50 ms, and less than Linux' socket buffers hold on a fast path (1.3 MB to
 /// send at once on loopback, up to 4 MB to send and 6 MB to receive elsewhere).
 pub(crate) const STREAM_WINDOW_BYTES: usize = 1 << 20;

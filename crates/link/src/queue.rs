@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
 
@@ -52,6 +52,8 @@ pub(crate) struct Queue {
     bounds: Bounds,
     tally: Arc<Tally>,
     inner: Mutex<Inner>,
+    /// What leaves it goes through a relay.
+    relayed: AtomicBool,
 }
 
 #[derive(Default, Debug)]
@@ -91,7 +93,16 @@ pub(crate) enum Taken {
 
 impl Queue {
     pub(crate) fn new(bounds: Bounds, tally: Arc<Tally>) -> Queue {
-        Queue { bounds, tally, inner: Mutex::default() }
+        Queue { bounds, tally, inner: Mutex::default(), relayed: AtomicBool::new(false) }
+    }
+
+    /// Whether what leaves it goes through a relay.
+    pub(crate) fn is_relayed(&self) -> bool {
+        self.relayed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_relayed(&self, relayed: bool) {
+        self.relayed.store(relayed, Ordering::Relaxed);
     }
 
     /// Appends a frame.

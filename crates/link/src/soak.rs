@@ -107,7 +107,7 @@ pub async fn soak(transport: Transport, load: Load, duration: Duration) -> Resul
 type Events = Receiver<LinkEvent>;
 
 async fn start(transport: Transport, seed: u8) -> Result<(Link, Events), LinkError> {
-    let anywhere = Locator { transport, ip: Ipv4Addr::LOCALHOST.into(), port: 0 };
+    let anywhere = Locator::direct(transport, Ipv4Addr::LOCALHOST.into(), 0);
     let (sender, events) = channel(EVENTS);
     let link = Link::start(LinkConfig::new(Secret::new([seed; 32]), vec![anywhere]), sender).await?;
     Ok((link, events))

@@ -68,6 +68,17 @@ impl Writer {
         }
     }
 
+    /// Writes what has left the queue already, and ends the stream. An error ends it too.
+    pub(crate) fn finish(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.written < self.buffer.len() {
+            match std::task::ready!(Pin::new(&mut self.stream).poll_write(context, &self.buffer[self.written..])) {
+                Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(written) => self.written += written,
+            }
+        }
+        Pin::new(&mut self.stream).poll_close(context).map(drop)
+    }
+
     /// Packs frames into the buffer; an idle writer holds none.
     fn refill(&mut self, queue: Option<&Queue>) -> bool {
         self.buffer.clear();

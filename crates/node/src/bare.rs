@@ -65,7 +65,9 @@ impl BareRelay {
         files::make_private_directory(&directory)?;
         let store = SqliteStore::open(&directory, Half::Relay, STORE_MAX_MIB)?;
         let (work, inbox) = mpsc::channel(QUEUE_MAX);
-        let link = Link::start(LinkConfig::new(keys.link_secret(), listen), work.clone())
+        let mut settings = LinkConfig::new(keys.link_secret(), listen);
+        settings.autonat = false; // what is measured is forwarding
+        let link = Link::start(settings, work.clone())
             .await
             .map_err(|error| NodeError::new(ErrorKind::Listen, "cannot start the link", error, "Try again."))?;
         let clock = Arc::new(Clock::new());

@@ -271,6 +271,8 @@ async fn start_link(config: &Config, keyring: &Keyring, events: mpsc::Sender<Rel
     settings.connections_in_max = config.connections_max;
     settings.connections_out_max = config.connections_max;
     settings.queue_bytes_total_max = (config.queue_max_mib as usize) << 20;
+    settings.lan_discovery = config.lan_discovery;
+    settings.upnp = config.upnp;
     settings.queue_bytes_max = settings.queue_bytes_max.min(settings.queue_bytes_total_max);
     Link::start(settings, events).await.map_err(|error| {
         let (what, next) = ("cannot reach other nodes", "Change --listen, or stop the program that uses the port.");
@@ -280,6 +282,11 @@ async fn start_link(config: &Config, keyring: &Keyring, events: mpsc::Sender<Rel
             }
             LinkError::CannotListen { locator, why } => {
                 NodeError::new(ErrorKind::Listen, what, format!("{locator}: {why}"), next)
+            }
+            LinkError::NoUpnp => {
+                let why = "this build cannot ask routers for anything";
+                let next = "Set upnp = false, or use a build with the feature upnp.";
+                NodeError::new(ErrorKind::Configuration, "the value of upnp cannot be used", why, next)
             }
             LinkError::Transport(why) => NodeError::new(ErrorKind::System, what, why, "See the node's log."),
         }

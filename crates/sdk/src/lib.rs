@@ -43,7 +43,7 @@ pub use people::{AddPerson, AddTopic, Person, Persons, Topic, Topics};
 pub use sending::{BATCH_MAX, BatchResult, Hold, Quote, SendBatch, SendBatchResults, SendRequest, Sent};
 pub use server_sent::EventStream;
 pub use status::{
-    ConnectRequest, EndpointStatus, EstimateRequest, Peer, Peers, RegionEstimate, RelayStatus, Role, RoleReason,
+    ConnectRequest, EndpointStatus, EstimateRequest, Peer, Peers, Reach, RegionEstimate, RelayStatus, Role, RoleReason,
     SizeEstimate, Status,
 };
 pub use token::{CreateToken, CreatedToken, Scope, TokenView, Tokens};

@@ -32,6 +32,19 @@ pub enum RoleReason {
     DialledBack,
 }
 
+/// Whether others can dial a node.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Nobody was asked, or nobody has answered yet.
+    #[default]
+    Unknown,
+    /// Somebody did.
+    Reachable,
+    /// Several tried, and nobody could.
+    Unreachable,
+}
+
 /// A summary of the node (`GET status`, scope `read`).
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
@@ -69,6 +82,9 @@ pub struct RelayStatus {
     pub overlay: String,
     /// Its name on links, 64 hex digits.
     pub link_key: String,
+    /// Whether others can dial it.
+    #[serde(default)]
+    pub reach: Reach,
     /// Whether it has neighbours and its table has settled.
     pub joined: bool,
     /// Where its neighbourhood begins, in bits.

@@ -122,6 +122,10 @@ impl Trace {
                 self.put(&[*fault as u8]);
             }
             LinkEvent::Listening(locator) => self.debug(b'l', locator),
+            // What links find out about their own addresses; the links of the simulator have none.
+            LinkEvent::Expired(_) | LinkEvent::Reachable(_) | LinkEvent::Unreachable | LinkEvent::Found(_) => {
+                self.debug(b'L', event);
+            }
         }
     }
 

@@ -44,7 +44,11 @@ pub(crate) fn told(input: &RelayInput, peer: &LinkKey) -> Option<String> {
         | LinkEvent::Down { .. }
         | LinkEvent::DialFailed { .. }
         | LinkEvent::Fault { .. }
-        | LinkEvent::Listening(_) => None,
+        | LinkEvent::Listening(_)
+        | LinkEvent::Expired(_)
+        | LinkEvent::Reachable(_)
+        | LinkEvent::Unreachable
+        | LinkEvent::Found(_) => None,
     }
 }
 

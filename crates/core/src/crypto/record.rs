@@ -10,7 +10,10 @@ use crate::codec::{Reader, put_list};
 /// How many locators a record tells: IPv4 and IPv6 over TCP and QUIC.
 pub const LOCATORS_MAX: usize = 4;
 
+/// A record of places where the node itself listens.
 const VERSION: u8 = 1;
+/// A record that also names relays behind which the node can be reached. Everything else is as before.
+const VERSION_THROUGH: u8 = 2;
 const SIGNATURE_DOMAIN: &[u8] = b"mainframe/record/1";
 
 /// A node's signed description of itself, passed on from node to node. It does not tell the chain account.
@@ -34,7 +37,7 @@ pub struct NodeRecord {
 
 impl NodeRecord {
     /// The longest a record can be, in bytes.
-    pub const LENGTH_MAX: usize = 80 + LOCATORS_MAX * 20 + 64;
+    pub const LENGTH_MAX: usize = 80 + LOCATORS_MAX * 52 + 64;
 
     /// Appends the record's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
@@ -46,9 +49,10 @@ impl NodeRecord {
     ///
     /// # Errors
     /// `UnknownVersion`; `Oversized` for too many locators; `Impossible` for a role, transport or family that means
-    /// nothing or a locator nobody can dial; `Malformed` if the bytes end early.
+    /// nothing, a locator nobody can dial or a version the locators do not need; `Malformed` if the bytes end early.
     pub fn decode(reader: &mut Reader<'_>) -> Result<NodeRecord, Fault> {
-        if reader.u8()? != VERSION {
+        let version = reader.u8()?;
+        if !matches!(version, VERSION | VERSION_THROUGH) {
             return Err(Fault::UnknownVersion);
         }
         let role = match reader.u8()? {
@@ -56,7 +60,7 @@ impl NodeRecord {
             1 => Role::Guest,
             _ => return Err(Fault::Impossible),
         };
-        Ok(NodeRecord {
+        let record = NodeRecord {
             network: NetworkId(reader.u32()?),
             role,
             overlay: Address(reader.array()?),
@@ -64,7 +68,13 @@ impl NodeRecord {
             sequence: reader.u64()?,
             locators: reader.list(LOCATORS_MAX, decode_locator)?,
             signature: Signature(reader.array()?),
-        })
+        };
+        if record.version() == version { Ok(record) } else { Err(Fault::Impossible) }
+    }
+
+    /// The lowest that can say it, so that every record has one encoding.
+    fn version(&self) -> u8 {
+        if self.locators.iter().all(Locator::is_direct) { VERSION } else { VERSION_THROUGH }
     }
 
     /// What the link key signs: a domain and the body's bytes.
@@ -88,7 +98,7 @@ impl NodeRecord {
             Role::Relay => 0,
             Role::Guest => 1,
         };
-        out.extend_from_slice(&[VERSION, role]);
+        out.extend_from_slice(&[self.version(), role]);
         out.extend_from_slice(&self.network.0.to_be_bytes());
         out.extend_from_slice(&self.overlay.0);
         out.extend_from_slice(&self.link_key.0);
@@ -105,11 +115,15 @@ pub(super) fn is_diallable(locator: &Locator) -> bool {
     locator.port != 0 && !locator.ip.is_unspecified() && !locator.ip.is_multicast() && !broadcast && !dressed_up
 }
 
+/// Added to a transport's number if the address is that of a relay, whose link key follows.
+const THROUGH: u8 = 2;
+
 fn encode_locator(out: &mut Vec<u8>, locator: &Locator) {
-    out.push(match locator.transport {
+    let transport = match locator.transport {
         Transport::Tcp => 0,
         Transport::Quic => 1,
-    });
+    };
+    out.push(if locator.is_direct() { transport } else { transport + THROUGH });
     match locator.ip {
         IpAddr::V4(ip) => {
             out.push(4);
@@ -122,12 +136,17 @@ fn encode_locator(out: &mut Vec<u8>, locator: &Locator) {
         }
     }
     out.extend_from_slice(&locator.port.to_be_bytes());
+    if let Some(relay) = locator.via {
+        out.extend_from_slice(&relay.0);
+    }
 }
 
 fn decode_locator(reader: &mut Reader<'_>) -> Result<Locator, Fault> {
-    let transport = match reader.u8()? {
-        0 => Transport::Tcp,
-        1 => Transport::Quic,
+    let (transport, through) = match reader.u8()? {
+        0 => (Transport::Tcp, false),
+        1 => (Transport::Quic, false),
+        2 => (Transport::Tcp, true),
+        3 => (Transport::Quic, true),
         _ => return Err(Fault::Impossible),
     };
     let ip = match reader.u8()? {
@@ -139,7 +158,9 @@ fn decode_locator(reader: &mut Reader<'_>) -> Result<Locator, Fault> {
         6 => IpAddr::from(reader.array::<16>()?),
         _ => return Err(Fault::Impossible),
     };
-    let locator = Locator { transport, ip, port: reader.u16()? };
+    let port = reader.u16()?;
+    let via = if through { Some(LinkKey(reader.array()?)) } else { None };
+    let locator = Locator { transport, ip, port, via };
     if is_diallable(&locator) { Ok(locator) } else { Err(Fault::Impossible) }
 }
 
@@ -186,10 +207,11 @@ mod tests {
 
     #[test]
     fn each_impossible_value_has_its_fault() {
-        assert_eq!(fault_with(0, 2), Fault::UnknownVersion);
+        assert_eq!(fault_with(0, 3), Fault::UnknownVersion);
+        assert_eq!(fault_with(0, 2), Fault::Impossible, "a version that names relays, and no relay");
         assert_eq!(fault_with(1, 2), Fault::Impossible, "role");
         assert_eq!(fault_with(79, 5), Fault::Oversized, "locators");
-        assert_eq!(fault_with(80, 2), Fault::Impossible, "transport");
+        assert_eq!(fault_with(80, 4), Fault::Impossible, "transport");
         assert_eq!(fault_with(81, 5), Fault::Impossible, "family");
         assert_eq!(fault_with(82, 224), Fault::Impossible, "a multicast address");
         assert_eq!(fault_with(90, 1), Fault::Impossible, "padding that is not zero");
@@ -214,10 +236,24 @@ mod tests {
 
     #[test]
     fn a_record_tells_four_locators_at_most() {
-        let full = record(&["/ip4/10.0.0.1/tcp/1"; 5]);
+        let through = format!("/ip4/10.0.0.1/tcp/1/via/{}", LinkKey([7; 32]));
+        let full = record(&[through.as_str(); 5]);
         assert_eq!(full.locators.len(), LOCATORS_MAX);
         assert_eq!(encoded(&full).len(), NodeRecord::LENGTH_MAX);
         assert_eq!(decoded(&encoded(&full)), Ok(full));
+    }
+
+    #[test]
+    fn a_record_without_relays_reads_as_it_always_did() {
+        let (direct, through) =
+            ("/ip4/10.0.0.1/udp/1/quic-v1", format!("/ip4/10.0.0.2/tcp/1/via/{}", LinkKey([7; 32])));
+        assert_eq!(encoded(&record(&[direct])).len(), 80 + 20 + 64);
+        assert_eq!(encoded(&record(&[direct]))[0], 1);
+        let both = encoded(&record(&[direct, &through]));
+        assert_eq!((both[0], both.len()), (2, 80 + 20 + 52 + 64));
+        let mut older = both.clone();
+        older[0] = 1;
+        assert_eq!(decoded(&older), Err(Fault::Impossible), "a relay in a version without");
     }
 
     #[test]
@@ -278,15 +314,16 @@ mod tests {
         #[test]
         fn a_signed_record_comes_back_from_its_bytes_and_verifies(
             network: u32, guest: bool, seed: [u8; 32], sequence: u64,
-            places in proptest::collection::vec(any::<(bool, IpAddr, u16)>(), 0..6),
+            places in proptest::collection::vec(any::<(bool, IpAddr, u16, Option<[u8; 32]>)>(), 0..6),
         ) {
             let record = keys().sign_record(RecordBody {
                 network: NetworkId(network),
                 role: if guest { Role::Guest } else { Role::Relay },
                 seed,
                 sequence,
-                locators: places.into_iter().map(|(quic, ip, port)| {
-                    Locator { transport: if quic { Transport::Quic } else { Transport::Tcp }, ip, port }
+                locators: places.into_iter().map(|(quic, ip, port, relay)| {
+                    let transport = if quic { Transport::Quic } else { Transport::Tcp };
+                    Locator { transport, ip, port, via: relay.map(LinkKey) }
                 }).collect(),
             });
             prop_assert_eq!(decoded(&encoded(&record)), Ok(record.clone()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mainframe_base::{NetworkId, Role, ScanKey, Secret, Tag, TopicKey};
+use mainframe_base::{Locator, NetworkId, Role, ScanKey, Secret, Tag, TopicKey};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -34,8 +34,16 @@ fn node_vectors(rng: &mut ChaCha20Rng) -> Vectors {
         sequence: 1_795_305_600_000,
         locators: locators.iter().map(|text| text.parse().unwrap()).collect(),
     });
-    let (mut record_bytes, mut binding_bytes) = (vec![], vec![]);
+    let through = keys.sign_record(RecordBody {
+        network: NetworkId::DEV,
+        role: Role::Relay,
+        seed,
+        sequence: 1_795_305_600_001,
+        locators: vec![locators[1].parse::<Locator>().unwrap().through(keys.link_key())],
+    });
+    let (mut record_bytes, mut through_bytes, mut binding_bytes) = (vec![], vec![], vec![]);
     record.encode(&mut record_bytes);
+    through.encode(&mut through_bytes);
     keys.binding(NetworkId::DEV, &seed).encode(&mut binding_bytes);
     named(
         "node",
@@ -48,6 +56,7 @@ fn node_vectors(rng: &mut ChaCha20Rng) -> Vectors {
             ("seed", seed.to_vec()),
             ("overlay", record.overlay.0.to_vec()),
             ("record", record_bytes),
+            ("record_through", through_bytes),
             ("binding", binding_bytes),
         ],
     )
@@ -124,6 +133,8 @@ fn the_files_node_verifies() {
     let record = NodeRecord::decode(&mut Reader::new(&file["node_record"])).unwrap();
     let binding = Binding::decode(&mut Reader::new(&file["node_binding"])).unwrap();
     let record = verifier.record(record).unwrap();
+    let through = NodeRecord::decode(&mut Reader::new(&file["node_record_through"])).unwrap();
+    assert_eq!(verifier.record(through).unwrap().locators[0].via, Some(record.link_key));
     assert_eq!(verifier.hello(&record, &binding), Ok(()));
     assert_eq!(record.overlay.0.to_vec(), file["node_overlay"]);
 }

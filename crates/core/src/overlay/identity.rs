@@ -5,7 +5,8 @@ use std::sync::Arc;
 use mainframe_base::{Address, Fault, LinkKey, Locator, NetworkId, Role, Time};
 
 use super::Myself;
-use crate::crypto::{Binding, LOCATORS_MAX, NodeKeys, NodeRecord, RecordBody, Verifier};
+use super::whereabouts::Whereabouts;
+use crate::crypto::{Binding, NodeKeys, NodeRecord, RecordBody, Verifier};
 use crate::wire::{Frame, Hello};
 
 #[derive(Clone)]
@@ -14,6 +15,7 @@ pub(super) struct Identity {
     seed: [u8; 32],
     binding: Binding,
     record: Arc<NodeRecord>,
+    places: Whereabouts,
     verifier: Verifier,
 }
 
@@ -22,7 +24,7 @@ impl Identity {
         let Myself { network, role, keys, seed, verifier } = myself;
         let body = RecordBody { network, role, seed, sequence: now.0, locators: Vec::new() };
         let record = Arc::new(keys.sign_record(body));
-        Identity { binding: keys.binding(network, &seed), keys, seed, record, verifier }
+        Identity { binding: keys.binding(network, &seed), keys, seed, record, places: Whereabouts::default(), verifier }
     }
 
     pub(super) fn record(&self) -> &Arc<NodeRecord> {
@@ -42,14 +44,20 @@ impl Identity {
         Frame::Hello(Box::new(Hello { network: self.network(), record, binding: self.binding.clone() }))
     }
 
-    /// Signs a record that also tells this locator. Says whether that is news.
-    pub(super) fn add_locator(&mut self, now: Time, locator: Locator) -> bool {
-        if self.record.locators.contains(&locator) || self.record.locators.len() >= LOCATORS_MAX {
-            return false;
-        }
-        let mut locators = self.record.locators.clone();
-        locators.push(locator);
-        let record = self.signed(now, self.record.role, locators);
+    /// Signs a record that tells of this place too, if it is among the best. Says whether that is news.
+    pub(super) fn add_place(&mut self, now: Time, locator: Locator, proved: bool) -> bool {
+        self.places.add(locator, proved);
+        self.sign(now)
+    }
+
+    /// Signs a record without this place. Says whether that is news.
+    pub(super) fn remove_place(&mut self, now: Time, locator: &Locator) -> bool {
+        self.places.remove(locator);
+        self.sign(now)
+    }
+
+    fn sign(&mut self, now: Time) -> bool {
+        let record = self.signed(now, self.record.role, self.places.best());
         if record.locators == self.record.locators {
             return false;
         }

@@ -18,6 +18,7 @@
 //! | `lookup` | who is closest to an address |
 //! | `census` | which part of a region is counted |
 //! | `regions` | relays of regions we listen to, and a guest's access relays |
+//! | `whereabouts` | which of our own locators our record names |
 
 mod beliefs;
 mod book;
@@ -39,6 +40,7 @@ mod tending;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -223,11 +225,22 @@ impl Overlay {
         Some(self.timers.next())
     }
 
-    /// A listener is bound: our record names it from now on.
-    pub fn listening(&mut self, now: Time, locator: Locator, out: &mut OverlayOut) {
-        if !self.me.add_locator(now, locator) {
-            return;
+    /// A listener is bound, or others were seen to reach us there (`proved`): our record names it from now on, if it is
+    /// among the best we have.
+    pub fn listening(&mut self, now: Time, locator: Locator, proved: bool, out: &mut OverlayOut) {
+        if self.me.add_place(now, locator, proved) {
+            self.tell_record(now, out);
         }
+    }
+
+    /// Nobody reaches us there any more: our record does not name it from now on.
+    pub fn not_listening(&mut self, now: Time, locator: Locator, out: &mut OverlayOut) {
+        if self.me.remove_place(now, &locator) {
+            self.tell_record(now, out);
+        }
+    }
+
+    fn tell_record(&mut self, now: Time, out: &mut OverlayOut) {
         let peers: Vec<LinkKey> = self.peers.keys().copied().collect();
         for key in peers {
             self.send_hello(now, key, out);

@@ -69,6 +69,7 @@ impl Relay {
             role_reason: self.standing.reason(),
             overlay: record.overlay,
             link_key: record.link_key,
+            reach: self.reach,
             joined: self.overlay.has_joined(),
             depth: neighbours.depth(),
             peers: self.overlay.peers().count(),

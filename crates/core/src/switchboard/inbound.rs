@@ -4,7 +4,7 @@ use bytes::Bytes;
 use mainframe_base::{LinkKey, Time};
 
 use super::relay::Said;
-use super::{LinkEvent, Relay};
+use super::{LinkEvent, Reach, Relay};
 use crate::hold::HoldScene;
 use crate::packet::Scene;
 use crate::wire::Frame;
@@ -19,7 +19,14 @@ impl Relay {
             LinkEvent::DialFailed { peer, locator, .. } => {
                 self.overlay.dial_failed(now, peer, locator, &mut said.overlay);
             }
-            LinkEvent::Listening(locator) => self.overlay.listening(now, locator, &mut said.overlay),
+            LinkEvent::Listening(locator) => self.overlay.listening(now, locator, false, &mut said.overlay),
+            LinkEvent::Expired(locator) => self.overlay.not_listening(now, locator, &mut said.overlay),
+            LinkEvent::Reachable(locator) => {
+                self.found_out(now, Reach::Reachable, said);
+                self.overlay.listening(now, locator, true, &mut said.overlay);
+            }
+            LinkEvent::Unreachable => self.found_out(now, Reach::Unreachable, said),
+            LinkEvent::Found(locator) => self.overlay.connect(now, vec![locator], &mut said.overlay),
             LinkEvent::Fault { peer, fault } => self.overlay.fault(now, peer, fault, &mut said.overlay),
             LinkEvent::Frames { peer, frames } => {
                 for bytes in frames {
@@ -65,5 +72,56 @@ impl Relay {
                 self.overlay.on_frame(now, from, frame, &mut said.overlay);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{NodeKeys, Verifier};
+    use crate::overlay::Myself;
+    use crate::store::MemoryStore;
+    use crate::switchboard::{RelayConfig, RelayEffect, RelayInput};
+    use mainframe_base::{Locator, NetworkId, Role, Secret};
+
+    const NOW: Time = Time(1_800_000_000_000);
+
+    fn relay() -> Relay {
+        let keys = NodeKeys::from_secrets(Secret::new([1; 32]), Secret::new([2; 32])).unwrap();
+        let (network, role, verifier) = (NetworkId::DEV, Role::Relay, Verifier::new(8));
+        let myself = Myself { network, role, keys, seed: [0; 32], verifier };
+        Relay::new(NOW, RelayConfig::default(), myself, Vec::new(), [3; 32], Vec::new(), &MemoryStore::default())
+    }
+
+    fn hear(relay: &mut Relay, event: LinkEvent) -> Vec<RelayEffect> {
+        let mut out = Vec::new();
+        relay.handle(NOW, RelayInput::Link(event), &mut MemoryStore::default(), &mut out);
+        out
+    }
+
+    fn at(text: &str) -> Locator {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_record_names_where_others_have_reached_us_as_long_as_they_can() {
+        let (mut relay, outside) = (relay(), at("/ip4/1.2.3.4/tcp/4001"));
+        hear(&mut relay, LinkEvent::Listening(at("/ip4/192.168.1.5/tcp/4001")));
+        assert_eq!(relay.status().reach, Reach::Unknown);
+        hear(&mut relay, LinkEvent::Reachable(outside));
+        assert_eq!(relay.status().reach, Reach::Reachable);
+        assert_eq!(relay.overlay().record().locators[0], outside);
+        hear(&mut relay, LinkEvent::Expired(outside));
+        hear(&mut relay, LinkEvent::Unreachable);
+        assert_eq!(relay.status().reach, Reach::Unreachable);
+        assert_eq!(relay.overlay().record().locators, [at("/ip4/192.168.1.5/tcp/4001")]);
+    }
+
+    #[test]
+    fn a_node_found_on_the_local_network_is_dialled() {
+        let (mut relay, there) = (relay(), at("/ip4/192.168.1.6/tcp/4001"));
+        let effects = hear(&mut relay, LinkEvent::Found(there));
+        let dials = |effect: &RelayEffect| matches!(effect, RelayEffect::Dial { locators, .. } if *locators == [there]);
+        assert!(effects.iter().any(dials), "{effects:?}");
     }
 }

@@ -17,8 +17,8 @@ pub use crate::overlay::{Estimate, RegionCount};
 pub use crate::packet::{Dispatch, Step};
 pub use ports::{
     CommandId, DownReason, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply,
-    EndpointStatus, HangupReason, Letter, LinkEvent, Message, OpenedBy, Outcome, PeerView, Recipient, RelayCommand,
-    RelayEffect, RelayEvent, RelayInput, RelayReply, RelayStatus, TraceEvent,
+    EndpointStatus, HangupReason, Letter, LinkEvent, Message, OpenedBy, Outcome, PeerView, Reach, Recipient,
+    RelayCommand, RelayEffect, RelayEvent, RelayInput, RelayReply, RelayStatus, TraceEvent,
 };
 
 mod endpoint;

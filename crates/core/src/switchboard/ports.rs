@@ -60,8 +60,28 @@ pub enum LinkEvent {
         /// Which.
         fault: Fault,
     },
-    /// A listener is bound.
+    /// A listener is bound, or a relay of ours lets others reach us through it.
     Listening(Locator),
+    /// That locator, or one that was `Reachable`, leads to us no longer.
+    Expired(Locator),
+    /// Somebody we asked has dialled this address of ours, and it was us.
+    Reachable(Locator),
+    /// Several were asked, and none could dial any address of ours.
+    Unreachable,
+    /// Somebody on the local network says that a node listens there.
+    Found(Locator),
+}
+
+/// Whether others can dial this node.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Reach {
+    /// Nobody was asked, or nobody has answered yet.
+    #[default]
+    Unknown,
+    /// Somebody did.
+    Reachable,
+    /// Several tried, and nobody could.
+    Unreachable,
 }
 
 /// Why a connection ended.
@@ -194,6 +214,8 @@ pub struct RelayStatus {
     pub overlay: Address,
     /// Its name on links.
     pub link_key: LinkKey,
+    /// Whether others can dial it.
+    pub reach: Reach,
     /// Whether it has neighbours and its table has settled.
     pub joined: bool,
     /// Where its neighbourhood begins, in bits.

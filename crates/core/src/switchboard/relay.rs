@@ -8,7 +8,7 @@ use rand_core::{Rng, SeedableRng};
 
 use super::attended;
 use super::role::Standing;
-use super::{HangupReason, RelayEffect, RelayEvent, RelayInput, RelayReply, TraceEvent};
+use super::{HangupReason, Reach, RelayEffect, RelayEvent, RelayInput, RelayReply, TraceEvent};
 use crate::codec::Reader;
 use crate::crypto::{NodeRecord, Verifier};
 use crate::hold::{HeldCell, Hold, HoldConfig, HoldFact, HoldOut, HoldScene, HoldWish};
@@ -60,6 +60,8 @@ pub struct Relay {
     pub(super) hold: Hold,
     pub(super) standing: Standing,
     pub(super) network: NetworkId,
+    /// What the link found out last.
+    pub(super) reach: Reach,
     trace: bool,
     pub(super) faults: BTreeMap<Fault, u64>,
     pub(super) faults_by_peer: BTreeMap<LinkKey, u32>,
@@ -107,6 +109,7 @@ impl Relay {
             overlay,
             hold,
             network,
+            reach: Reach::Unknown,
             trace: config.trace && network == NetworkId::DEV,
             faults: BTreeMap::new(),
             faults_by_peer: BTreeMap::new(),
@@ -172,9 +175,9 @@ impl Relay {
     }
 
     /// Others could dial this node, or those who were asked could not.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no link asks others yet"))]
-    pub(super) fn found_out(&mut self, now: Time, reachable: bool, said: &mut Said) {
-        self.standing.found_out(reachable);
+    pub(super) fn found_out(&mut self, now: Time, reach: Reach, said: &mut Said) {
+        self.reach = reach;
+        self.standing.found_out(reach == Reach::Reachable);
         self.follow(now, said);
     }
 

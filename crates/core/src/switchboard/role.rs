@@ -83,7 +83,7 @@ mod tests {
     use crate::overlay::Myself;
     use crate::store::MemoryStore;
     use crate::switchboard::relay::Said;
-    use crate::switchboard::{Relay, RelayConfig, RelayInput};
+    use crate::switchboard::{Reach, Relay, RelayConfig, RelayInput};
     use mainframe_base::{NetworkId, Secret};
 
     const START: Time = Time(1_800_000_000_000);
@@ -134,9 +134,9 @@ mod tests {
         let mut node = Relay::new(START, config, myself, Vec::new(), [3; 32], Vec::new(), &store);
         let role = |node: &Relay| (node.status().role, node.status().role_reason);
         assert_eq!(role(&node), (Role::Relay, RoleReason::NotTested));
-        node.found_out(START, false, &mut Said::default());
+        node.found_out(START, Reach::Unreachable, &mut Said::default());
         assert_eq!(role(&node), (Role::Guest, RoleReason::NobodyCouldDial));
-        node.found_out(START + 1, true, &mut Said::default());
+        node.found_out(START + 1, Reach::Reachable, &mut Said::default());
         assert_eq!(role(&node).0, Role::Guest, "too soon");
         let due = node.next_wake().unwrap().max(START + 300_000);
         node.handle(due, RelayInput::Wake, &mut store, &mut Vec::new());

@@ -39,11 +39,16 @@ pub(super) struct Streams {
     swarm: JoinHandle<()>,
 }
 
+fn address(at: Locator) -> Result<Multiaddr, LinkError> {
+    let through_nobody = || LinkError::Transport(format!("{at} leads through a relay"));
+    Medium::Network.multiaddr(at).ok_or_else(through_nobody)
+}
+
 impl Streams {
     /// Dials, and opens one stream.
     pub(super) fn dial(next: Locator, role: Role) -> Result<Streams, LinkError> {
         let (mut swarm, streams) = build(role)?;
-        let options = DialOpts::unknown_peer_id().address(Medium::Network.multiaddr(next)).build();
+        let options = DialOpts::unknown_peer_id().address(address(next)?).build();
         swarm.dial(options).map_err(|error| LinkError::Transport(error.to_string()))?;
         Ok(Streams { streams, locator: None, swarm: tokio::spawn(run(swarm)) })
     }
@@ -52,7 +57,7 @@ impl Streams {
     pub(super) async fn listen(at: Locator, role: Role) -> Result<Streams, LinkError> {
         let (mut swarm, streams) = build(role)?;
         let cannot = |why| LinkError::CannotListen { locator: at, why };
-        swarm.listen_on(Medium::Network.multiaddr(at)).map_err(|error| cannot(error.to_string()))?;
+        swarm.listen_on(address(at)?).map_err(|error| cannot(error.to_string()))?;
         let bound = loop {
             let event = swarm.select_next_some().await;
             if let SwarmEvent::NewListenAddr { address, .. } = event {

@@ -44,6 +44,7 @@ impl Neighbour {
         adjust: impl FnOnce(&mut LinkConfig),
     ) -> Neighbour {
         let mut config = LinkConfig::new(Secret::new([seed; 32]), vec![over.any_port()]);
+        config.autonat = false; // its news would come in between
         adjust(&mut config);
         let (sender, receiver) = channel(events);
         let link = match over {

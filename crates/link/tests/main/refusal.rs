@@ -29,6 +29,15 @@ async fn an_address_of_another_machine_is_named() {
     }
 }
 
+#[cfg(not(feature = "upnp"))]
+#[tokio::test]
+async fn a_build_that_cannot_ask_routers_says_so() {
+    let mut config = LinkConfig::new(Secret::new([2; 32]), Vec::new());
+    config.upnp = true;
+    let error = Link::start(config, channel::<LinkEvent>(8).0).await.unwrap_err();
+    assert!(matches!(error, LinkError::NoUpnp) && error.to_string().contains("feature upnp"), "{error}");
+}
+
 #[tokio::test]
 async fn a_dial_to_a_closed_port_says_so() {
     let mut dialler = Neighbour::start(Over::Tcp, 1).await;

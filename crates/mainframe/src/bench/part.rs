@@ -57,7 +57,7 @@ impl Carrier {
             Carrier::Tcp => Transport::Tcp,
             Carrier::Quic => Transport::Quic,
         };
-        Locator { transport, ip: std::net::Ipv4Addr::LOCALHOST.into(), port: 0 }
+        Locator::direct(transport, std::net::Ipv4Addr::LOCALHOST.into(), 0)
     }
 
     /// Its name in results.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use mainframe_sdk::{EndpointStatus, HoldRefusal, HoldStatus, RelayStatus, Role, RoleReason, Status};
+use mainframe_sdk::{EndpointStatus, HoldRefusal, HoldStatus, Reach, RelayStatus, Role, RoleReason, Status};
 
 use crate::cli::Global;
 use crate::output::{Output, table};
@@ -41,6 +41,7 @@ fn text(status: &Status, output: &Output) -> String {
         ("network", format!("{}{small}", network(relay.network))),
         ("overlay", relay.overlay.clone()),
         ("listens", status.locators.join(" ")),
+        ("reach", reach(relay.reach).to_owned()),
         (
             "peers",
             format!(
@@ -89,6 +90,14 @@ fn holding(hold: &HoldStatus) -> String {
         mib(bytes),
         mib(bytes_max)
     )
+}
+
+fn reach(reach: Reach) -> &'static str {
+    match reach {
+        Reach::Unknown => "not known yet: nobody has been asked to dial this node",
+        Reach::Reachable => "others can dial this node",
+        Reach::Unreachable => "others cannot dial this node: it is behind a router or a firewall",
+    }
 }
 
 /// Told to administrators only.

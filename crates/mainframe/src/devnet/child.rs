@@ -149,7 +149,7 @@ impl NodeProcess {
 
 fn arguments(plan: &Plan, data_dir: &Path) -> Vec<String> {
     let ip = IpAddr::V4(cast::address(plan.index));
-    let listen = |transport| Locator { transport, ip, port: 0 }.to_string();
+    let listen = |transport| Locator::direct(transport, ip, 0).to_string();
     let mut arguments: Vec<String> = ["--profile", "devnet", "--data-dir"].map(str::to_owned).into();
     arguments.push(data_dir.display().to_string());
     arguments.extend(["up", "--parent-pipe"].map(str::to_owned));

@@ -3,7 +3,7 @@
 use mainframe_base::{Fault, LinkKey, Role};
 use mainframe_core::cost::{self, Network, Sight};
 use mainframe_core::switchboard::{
-    AttendanceView, EndpointStatus, Estimate, HoldStatus, Message, OpenedBy, Outcome, PeerView, RegionCount,
+    AttendanceView, EndpointStatus, Estimate, HoldStatus, Message, OpenedBy, Outcome, PeerView, Reach, RegionCount,
     RelayStatus, RoleReason, Step,
 };
 use mainframe_core::wire::{Hearing, SizeClass};
@@ -20,6 +20,14 @@ pub(super) fn role(role: Role) -> sdk::Role {
     }
 }
 
+fn reach(reach: Reach) -> sdk::Reach {
+    match reach {
+        Reach::Unknown => sdk::Reach::Unknown,
+        Reach::Reachable => sdk::Reach::Reachable,
+        Reach::Unreachable => sdk::Reach::Unreachable,
+    }
+}
+
 pub(super) fn relay_status(status: RelayStatus, refusal: Option<&NodeError>) -> sdk::RelayStatus {
     sdk::RelayStatus {
         network: status.network.0,
@@ -27,6 +35,7 @@ pub(super) fn relay_status(status: RelayStatus, refusal: Option<&NodeError>) -> 
         role_reason: role_reason(status.role_reason),
         overlay: status.overlay.to_string(),
         link_key: status.link_key.to_string(),
+        reach: reach(status.reach),
         joined: status.joined,
         depth: status.depth,
         peers: status.peers as u64,

@@ -42,7 +42,7 @@ const fn key(name: &'static str, main: &'static str, devnet: Option<&'static str
 }
 
 /// Every value, in the order they are shown.
-pub const CONFIG_KEYS: [ConfigKey; 17] = [
+pub const CONFIG_KEYS: [ConfigKey; 19] = [
     key("profile", "main", None, "defaults for the public network (main) or a local one (devnet)"),
     key("network", "1", Some("53456"), "the network's number: 1 is the public one, 53456 for development"),
     key("data_dir", "", None, "where keys and stores are kept"),
@@ -53,6 +53,8 @@ pub const CONFIG_KEYS: [ConfigKey; 17] = [
         "where other nodes reach this one; port 0 takes any",
     ),
     key("bootstrap", "", None, "nodes to ask first when no known peer answers"),
+    key("lan_discovery", "true", Some("false"), "find nodes on the local network, and be found there (mDNS)"),
+    key("upnp", "false", None, "ask the router to let other nodes in (UPnP), in builds that can"),
     key(
         "role",
         "auto",

@@ -65,6 +65,8 @@ pub struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: Vec<Locator>,
     pub(crate) bootstrap: Vec<Locator>,
+    pub(crate) lan_discovery: bool,
+    pub(crate) upnp: bool,
     pub(crate) role: Role,
     /// Whether the role follows what is found out about the node.
     pub(crate) role_follows: bool,
@@ -99,6 +101,8 @@ impl Config {
             data_dir: layers.get("data_dir").value.into(),
             listen: list(&layers, "listen")?,
             bootstrap: list(&layers, "bootstrap")?,
+            lan_discovery: truth(&layers, "lan_discovery")?,
+            upnp: truth(&layers, "upnp")?,
             role,
             role_follows,
             small_network: truth(&layers, "small_network")?,

@@ -155,7 +155,13 @@ impl Crawler {
                 }
                 (!left.is_empty()).then_some(LinkEvent::Frames { peer, frames: left })
             }
-            other @ (LinkEvent::DialFailed { .. } | LinkEvent::Fault { .. } | LinkEvent::Listening(_)) => Some(other),
+            other @ (LinkEvent::DialFailed { .. }
+            | LinkEvent::Fault { .. }
+            | LinkEvent::Listening(_)
+            | LinkEvent::Expired(_)
+            | LinkEvent::Reachable(_)
+            | LinkEvent::Unreachable
+            | LinkEvent::Found(_)) => Some(other),
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) fn forge(dice: &mut Dice, overlay: Address) -> NodeRecord {
         overlay,
         link_key: LinkKey(key.verifying_key().to_bytes()),
         sequence: 1,
-        locators: vec![Locator { transport: Transport::Tcp, ip: ip.into(), port: 4_001 }],
+        locators: vec![Locator::direct(Transport::Tcp, ip.into(), 4_001)],
         signature: Signature([0; SIGNATURE_LENGTH]),
     };
     let mut bytes = Vec::new();

@@ -302,7 +302,7 @@ fn population_config(options: &Options) -> PopulationConfig {
             },
             // Relays that ask each other what they hold add frames to every run; only this one is about that.
             hold: HoldConfig { attends_home: options.scenario == Scenario::Holding, ..HoldConfig::default() },
-            trace: false,
+            ..RelayConfig::default()
         },
         seed: options.seed,
         nudge: options.nudge_s.map(|seconds| Nudge { at: Moment::seconds(seconds), longer_us: 1_000 }),

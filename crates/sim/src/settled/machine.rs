@@ -7,8 +7,8 @@ use mainframe_base::{Fault, LinkKey, NetworkId, Role, Time};
 use mainframe_core::neighbours::{Neighbour, Neighbours};
 use mainframe_core::packet::{PacketConfig, PacketFact, PacketOut, PacketWish, Packets, Scene};
 use mainframe_core::switchboard::{
-    CommandId, HangupReason, LinkEvent, Outcome, RelayCommand, RelayEffect, RelayEvent, RelayInput, RelayReply,
-    RelayStatus,
+    CommandId, HangupReason, LinkEvent, Outcome, Reach, RelayCommand, RelayEffect, RelayEvent, RelayInput, RelayReply,
+    RelayStatus, RoleReason,
 };
 use mainframe_core::wire::Frame;
 
@@ -71,7 +71,14 @@ impl SettledRelay {
             RelayInput::Command(..)
             | RelayInput::Store(_)
             | RelayInput::Link(
-                LinkEvent::Up { .. } | LinkEvent::DialFailed { .. } | LinkEvent::Fault { .. } | LinkEvent::Listening(_),
+                LinkEvent::Up { .. }
+                | LinkEvent::DialFailed { .. }
+                | LinkEvent::Fault { .. }
+                | LinkEvent::Listening(_)
+                | LinkEvent::Expired(_)
+                | LinkEvent::Reachable(_)
+                | LinkEvent::Unreachable
+                | LinkEvent::Found(_),
             ) => {}
         }
         self.grant(said, out);
@@ -133,8 +140,10 @@ impl SettledRelay {
         let status = RelayStatus {
             network: NetworkId::MAIN,
             role: Role::Relay,
+            role_reason: RoleReason::Configured,
             overlay: *neighbours.me(),
             link_key: self.connections.keys[self.node as usize],
+            reach: Reach::Unknown,
             joined: true,
             depth: neighbours.depth(),
             peers: neighbours.all().len(),

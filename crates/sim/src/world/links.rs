@@ -241,7 +241,7 @@ impl<M: Machine> World<M> {
 }
 
 pub(super) fn locator_of(node: u32) -> Locator {
-    Locator { transport: Transport::Tcp, ip: Ipv4Addr::from(FIRST_IP + (node << 8)).into(), port: PORT }
+    Locator::direct(Transport::Tcp, Ipv4Addr::from(FIRST_IP + (node << 8)).into(), PORT)
 }
 
 fn node_at(locator: &Locator) -> Option<NodeId> {

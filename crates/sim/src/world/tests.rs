@@ -34,7 +34,14 @@ impl Machine for Puppet {
             RelayInput::Link(LinkEvent::Down { reason, .. }) => format!("down {reason:?}"),
             RelayInput::Link(LinkEvent::DialFailed { why, .. }) => why,
             RelayInput::Link(LinkEvent::Frames { frames, .. }) => format!("{} frame", frames.len()),
-            RelayInput::Link(LinkEvent::Listening(_) | LinkEvent::Fault { .. })
+            RelayInput::Link(
+                LinkEvent::Listening(_)
+                | LinkEvent::Expired(_)
+                | LinkEvent::Reachable(_)
+                | LinkEvent::Unreachable
+                | LinkEvent::Found(_)
+                | LinkEvent::Fault { .. },
+            )
             | RelayInput::Cell(..)
             | RelayInput::Store(_) => return,
         };

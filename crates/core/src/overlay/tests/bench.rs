@@ -28,7 +28,7 @@ impl Stranger {
     pub(crate) fn new(number: u64) -> Stranger {
         let keys = NodeKeys::generate(&mut ChaCha8Rng::seed_from_u64(number));
         let ip = std::net::IpAddr::from([10, 1, number as u8, 1]);
-        Stranger { keys, locator: Locator { transport: mainframe_base::Transport::Tcp, ip, port: 4001 } }
+        Stranger { keys, locator: Locator::direct(mainframe_base::Transport::Tcp, ip, 4001) }
     }
 
     pub(crate) fn key(&self) -> LinkKey {

@@ -210,11 +210,24 @@ fn a_new_listener_is_told_to_those_already_greeted() {
     net.loss_percent = 0;
     net.run_for(10_000);
     let further = "/ip4/10.9.9.9/udp/4001/quic-v1".parse().unwrap();
-    net.act(1, |overlay, now, out| overlay.listening(now, further, out));
+    net.act(1, |overlay, now, out| overlay.listening(now, further, false, out));
     net.run_for(1_000);
     let key = net.nodes[1].key;
     assert!(net.nodes[2].overlay.record_of(&key).unwrap().locators.contains(&further));
     assert!(net.nodes[0].cache[&net.nodes[1].address].locators.contains(&further));
+}
+
+#[test]
+fn a_place_that_is_gone_is_told_no_longer() {
+    let mut net = Net::grown(13, 3, 200, OverlayConfig::default());
+    net.loss_percent = 0;
+    net.run_for(10_000);
+    let (key, before) = (net.nodes[1].key, net.nodes[1].locator);
+    let after = Locator { port: 4002, ..before };
+    net.act(1, |overlay, now, out| overlay.listening(now, after, true, out));
+    net.act(1, |overlay, now, out| overlay.not_listening(now, before, out));
+    net.run_for(1_000);
+    assert_eq!(net.nodes[2].overlay.record_of(&key).unwrap().locators, [after]);
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Net {
         let (key, network, seed) = (keys.link_key(), NetworkId::DEV, [0; 32]);
         let address = keys.overlay(network, &seed);
         let ip = IpAddr::from([10, (index >> 8) as u8, index as u8, 1]);
-        let locator = Locator { transport: Transport::Tcp, ip, port: 4001 };
+        let locator = Locator::direct(Transport::Tcp, ip, 4001);
         let myself = Myself { network, role, keys, seed, verifier: self.verifier.clone() };
         let mut rng_seed = [0; 32];
         self.rng.fill_bytes(&mut rng_seed);
@@ -122,7 +122,7 @@ impl Net {
         });
         self.places.insert(locator, index);
         self.by_key.insert(key, index);
-        self.act(index, |overlay, now, out| overlay.listening(now, locator, out));
+        self.act(index, |overlay, now, out| overlay.listening(now, locator, false, out));
         index
     }
 
