@@ -1,6 +1,9 @@
 //! The binary as its users meet it: real processes, real sockets, real signals.
 
 mod support;
+mod walls;
+#[path = "../../link/tests/nat/world.rs"]
+mod world;
 
 use std::io::Write;
 use std::net::TcpListener;
