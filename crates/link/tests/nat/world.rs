@@ -140,6 +140,14 @@ impl Place {
         ip(&["-n", &self.namespace, "address", "add", &format!("{to}/8"), "dev", "eth0"]);
     }
 
+    /// Makes the host's cable a narrow one: what it sends in bursts waits.
+    pub(crate) fn narrow(&self, mbit: u32) {
+        let rate = format!("{mbit}mbit");
+        let queue = ["tbf", "rate", &rate, "burst", "5kb", "latency", "2s"];
+        let device = ["netns", "exec", &self.namespace, "tc", "qdisc", "add", "dev", "eth0", "root"];
+        ip(&[&device[..], &queue[..]].concat());
+    }
+
     /// Pulls the cable, or plugs it in again. The host does not notice: packets are lost on the way.
     pub(crate) fn cut(&self, cut: bool) {
         let rules = if cut {
