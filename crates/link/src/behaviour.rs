@@ -9,30 +9,23 @@ use std::sync::{Arc, RwLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use libp2p::core::transport::PortUse;
-use libp2p::core::{ConnectedPoint, Endpoint};
-use libp2p::swarm::behaviour::{ConnectionClosed, ConnectionEstablished, DialFailure};
-use libp2p::swarm::{
-    CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
-    THandlerInEvent, THandlerOutEvent, ToSwarm,
-};
-use libp2p::{Multiaddr, PeerId};
-use mainframe_base::{LinkKey, Locator, Scope};
+use libp2p::Multiaddr;
+use libp2p::swarm::{CloseConnection, ConnectionId, NotifyHandler, ToSwarm};
+use mainframe_base::LinkKey;
 use mainframe_core::switchboard::{DownReason, LinkEvent};
 use tokio_util::sync::PollSender;
 
-use crate::handler::{Handler, Order, Report};
-use crate::locators::{circuit, link_key, locator, peer_id};
-use crate::peer::{Connection, Moving, Peer, Standing};
+use crate::handler::{Order, Report};
+use crate::locators::peer_id;
+use crate::peer::{Connection, Peer, Standing};
 use crate::queue::{Bounds, Queue, Tally};
+
+mod admission;
+mod moving;
 
 /// Events waiting for the node to take them; beyond it no connection is accepted. Only a node that has stopped gets
 /// there (guess: four for each of 256 peers).
 const PENDING_MAX: usize = 1_024;
-/// Dials under way that others have asked for: a quarter of all there may be, so that ours never wait for theirs (guess).
-const FAVOURS_MAX: usize = 32;
-/// Addresses in one of them (guess: a node has eight, and libp2p remembers twenty).
-const FAVOUR_ADDRESSES_MAX: usize = 20;
 
 /// The queues of the peers that are up, for whoever sends.
 pub(crate) type Queues = Arc<RwLock<BTreeMap<LinkKey, Arc<Queue>>>>;
@@ -142,16 +135,6 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
         self.local < key
     }
 
-    fn on_connected(&mut self, peer: PeerId, id: ConnectionId, endpoint: &ConnectedPoint) {
-        let (key, outbound) = (link_key(&peer), endpoint.is_dialer());
-        let standing = key.filter(|_| outbound).map_or(Standing::Usable, |key| self.standing(key, id));
-        self.own_dials.remove(&id);
-        self.favours.remove(&id);
-        if let (Some(key), Some(remote)) = (key, self.remote(endpoint)) {
-            self.on_established(key, Connection { id, outbound, remote, standing, opened: false });
-        }
-    }
-
     fn on_established(&mut self, key: LinkKey, connection: Connection) {
         let (id, standing) = (connection.id, connection.standing);
         let peer = self.peers.entry(key).or_default();
@@ -175,47 +158,6 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
         self.close_redundant(key, id);
         if self.connection(key, id).is_some_and(|connection| connection.opened) {
             self.bring_up(key);
-        }
-    }
-
-    /// Moves from a connection through a relay to one without, if there is one now (docs/protocol/link.md §11).
-    fn improve(&mut self, key: LinkKey) {
-        let we_choose = self.we_choose(key);
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        let Some(id) = peer.better(we_choose) else { return };
-        let Some(from) = peer.chosen.replace(id) else { return };
-        peer.moving = Some(Moving { from, retired: false });
-        self.order(key, id, Order::Open);
-        self.close_redundant(key, id);
-        if self.connection(key, id).is_some_and(|connection| connection.opened) {
-            self.retire(key);
-        }
-    }
-
-    /// Both sides use the new connection: nothing more is put on the old one.
-    fn retire(&mut self, key: LinkKey) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        let (Some(moving), Some(to), Some(queue)) = (peer.moving, peer.chosen, peer.queue.clone()) else { return };
-        if moving.retired {
-            return;
-        }
-        peer.moving = Some(Moving { retired: true, ..moving });
-        if let Some(old) = peer.get_mut(moving.from) {
-            old.standing = Standing::Retired;
-        }
-        queue.set_relayed(false); // one moves only to where there is no relay
-        self.order(key, moving.from, Order::Retire);
-        self.order(key, to, Order::Write(queue));
-    }
-
-    /// The old connection has been read to its end: what came on the new one is next.
-    fn on_drained(&mut self, key: LinkKey, id: ConnectionId) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        if peer.moving.is_some_and(|moving| moving.from == id && moving.retired)
-            && let Some(to) = peer.chosen
-        {
-            peer.moving = None;
-            self.order(key, to, Order::Read);
         }
     }
 
@@ -300,16 +242,6 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
         }
     }
 
-    fn on_old_closed(&mut self, key: LinkKey, moving: Moving) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        peer.moving = None;
-        if moving.retired
-            && let Some(to) = peer.chosen
-        {
-            self.order(key, to, Order::Read);
-        }
-    }
-
     /// Frames flow no more.
     fn on_carrier_closed(&mut self, key: LinkKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
@@ -351,50 +283,6 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
         }
     }
 
-    /// What an outgoing connection is for. Our node's are for frames. A peer we reach directly has asked for the others,
-    /// to see whether it can be dialled; one that we reach through a relay, so that we need the relay no longer.
-    fn standing(&self, key: LinkKey, id: ConnectionId) -> Standing {
-        let asked = !self.own_dials.contains(&id) && self.peers.get(&key).is_some_and(Peer::is_direct);
-        if asked { Standing::Aside } else { Standing::Usable }
-    }
-
-    fn handler(&self, peer: &PeerId, standing: Option<Standing>) -> Result<Handler<E>, ConnectionDenied> {
-        let key = link_key(peer).ok_or_else(|| ConnectionDenied::new(NotOurKind))?;
-        let patience = (standing != Some(Standing::Aside)).then_some(self.patience);
-        Ok(Handler::new(key, self.events.clone(), patience))
-    }
-
-    /// Whether a dial may begin that our node has not asked for. Nobody sends us into our own machine or network, except
-    /// to where he came from himself.
-    fn may_oblige(&self, peer: Option<LinkKey>, addresses: &[Multiaddr]) -> bool {
-        let Some(peer) = peer.and_then(|key| self.peers.get(&key)) else { return true };
-        let homes: Vec<_> = peer.connections.iter().map(|connection| connection.remote.ip).collect();
-        let nearest = if peer.is_direct() { Scope::Global } else { Scope::Private };
-        let harmless = |place: Locator| place.scope() <= nearest || homes.contains(&place.ip);
-        self.favours.len() < FAVOURS_MAX
-            && addresses.len() <= FAVOUR_ADDRESSES_MAX
-            && addresses.iter().all(|address| locator(address).is_some_and(harmless))
-    }
-
-    /// Where the other end is. That of a circuit somebody else dialled has no address but the relay's.
-    fn remote(&self, endpoint: &ConnectedPoint) -> Option<Locator> {
-        match endpoint {
-            ConnectedPoint::Dialer { address, .. } => locator(address).or_else(|| self.through(address)),
-            ConnectedPoint::Listener { local_addr, .. } if endpoint.is_relayed() => {
-                locator(local_addr).or_else(|| self.through(local_addr))
-            }
-            ConnectedPoint::Listener { send_back_addr, .. } => locator(send_back_addr),
-        }
-    }
-
-    /// A circuit's address that leaves it to us to know whose relay stands there.
-    fn through(&self, address: &Multiaddr) -> Option<Locator> {
-        let place = circuit(address)?;
-        let stands_there = |peer: &Peer| peer.connections.iter().any(|connection| connection.remote == place);
-        let relay = self.peers.iter().find(|(_, peer)| stands_there(peer))?;
-        Some(place.through(*relay.0))
-    }
-
     fn poll_pending(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while !self.pending.is_empty() {
             if std::task::ready!(self.events.poll_reserve(context)).is_err() {
@@ -409,99 +297,5 @@ impl<E: From<LinkEvent> + Send + 'static> Behaviour<E> {
             }
         }
         Poll::Ready(())
-    }
-}
-
-/// A peer whose key is not ed25519.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the peer's key is not ed25519")]
-struct NotOurKind;
-
-/// A dial that a peer asked for and that we do not make.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("a peer asked for a dial into our own network, or for too many")]
-struct NotObliging;
-
-/// Too many events wait for the node.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the node does not keep up with its link")]
-struct Behind;
-
-impl<E: From<LinkEvent> + Send + 'static> NetworkBehaviour for Behaviour<E> {
-    type ConnectionHandler = Handler<E>;
-    type ToSwarm = std::convert::Infallible;
-
-    fn handle_pending_inbound_connection(
-        &mut self,
-        _: ConnectionId,
-        _: &Multiaddr,
-        _: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        if self.pending.len() < PENDING_MAX { Ok(()) } else { Err(ConnectionDenied::new(Behind)) }
-    }
-
-    fn handle_established_inbound_connection(
-        &mut self,
-        _: ConnectionId,
-        peer: PeerId,
-        _: &Multiaddr,
-        _: &Multiaddr,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.handler(&peer, None)
-    }
-
-    fn handle_pending_outbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: Option<PeerId>,
-        addresses: &[Multiaddr],
-        _: Endpoint,
-    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
-        if !self.own_dials.contains(&id) {
-            if !self.may_oblige(peer.as_ref().and_then(link_key), addresses) {
-                return Err(ConnectionDenied::new(NotObliging));
-            }
-            self.favours.insert(id);
-        }
-        Ok(Vec::new())
-    }
-
-    fn handle_established_outbound_connection(
-        &mut self,
-        id: ConnectionId,
-        peer: PeerId,
-        _: &Multiaddr,
-        _: Endpoint,
-        _: PortUse,
-    ) -> Result<THandler<Self>, ConnectionDenied> {
-        let standing = link_key(&peer).map(|key| self.standing(key, id));
-        self.handler(&peer, standing)
-    }
-
-    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
-        if let FromSwarm::ConnectionEstablished(ConnectionEstablished {
-            peer_id, connection_id: id, endpoint, ..
-        }) = event
-        {
-            self.on_connected(peer_id, id, endpoint);
-        } else if let FromSwarm::ConnectionClosed(ConnectionClosed { peer_id, connection_id, .. }) = event
-            && let Some(key) = link_key(&peer_id)
-        {
-            self.on_closed(key, connection_id);
-        } else if let FromSwarm::DialFailure(DialFailure { connection_id, .. }) = event {
-            self.own_dials.remove(&connection_id);
-            self.favours.remove(&connection_id);
-        }
-    }
-
-    fn on_connection_handler_event(&mut self, peer: PeerId, id: ConnectionId, report: THandlerOutEvent<Self>) {
-        if let Some(key) = link_key(&peer) {
-            self.on_report(key, id, report);
-        }
-    }
-
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
-        let _ = self.poll_pending(context);
-        self.actions.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
 }

@@ -11,7 +11,7 @@
 //! reach  shelter  whether others can dial us; relays behind which they can
 //! swarm       transports, identify, ping, limits and what finds ways to us put together
 //! questioner  quiet  fresh_port  libp2p's parts with rules of our own
-//! behaviour   which of a peer's connections carries frames
+//! behaviour   which of a peer's connections carries frames; admission: which there may be; moving: to a better one
 //! peer        the connections with one peer, and which is best
 //! multiplexer yamux with bounds of our own
 //! handler     one connection: its two streams

@@ -11,6 +11,9 @@ use crate::{Node, Router, World};
 /// Longer than three attempts at a hole take, each of which is given up after 7 s.
 const THREE_ATTEMPTS: Duration = Duration::from_secs(30);
 
+/// The way through the relay is slower: what was sent on it arrives after what is sent on the new way later.
+const RELAY_MBIT: u32 = 3;
+
 /// Two nodes behind routers, in touch through a relay.
 struct Stage {
     one: Node,
@@ -24,6 +27,7 @@ impl Stage {
     async fn new(kind: Router) -> Option<Stage> {
         let mut world = World::new()?;
         let (here, there) = (world.host("5.1.0.1"), world.host("5.2.0.1"));
+        here.narrow(RELAY_MBIT);
         let routers = [world.router("5.3.0.1", kind), world.router("5.4.0.1", kind)];
         let homes = routers.map(|router| world.behind(&router));
         let (mut relay, helper) = (Node::start(&here, 1).await, Node::start(&there, 2).await);
@@ -48,11 +52,17 @@ impl Stage {
     }
 }
 
-/// Sends numbered frames, a few at a time, until `done`; the number of the last.
+/// Frames sent in bursts, so that some are always under way: a sixth of what a circuit carries.
+const IN_BURSTS: u32 = 4_000;
+
+/// Sends numbered frames until `done`; the number of the last.
 async fn send_until(from: &Node, to: LinkKey, mut next: u32, done: impl Fn(&Node) -> bool) -> u32 {
     while !done(from) {
-        from.link.send(to, numbered(next)).unwrap();
-        next += 1;
+        let burst = if next < IN_BURSTS { 100 } else { 1 };
+        for number in next..next + burst {
+            from.link.send(to, numbered(number)).unwrap();
+        }
+        next += burst;
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     from.link.send(to, numbered(next)).unwrap();

@@ -65,6 +65,7 @@ impl World {
 
     /// What this machine may not allow: namespaces, and routers in them.
     fn begin(&mut self) -> Result<(), String> {
+        sweep();
         let internet = self.namespace("net")?;
         let nft = ["netns", "exec", &internet, "nft", "-f", "-"];
         run("ip", &nft, &Router::Symmetric.rules())?;
@@ -140,6 +141,14 @@ impl Place {
         ip(&["-n", &self.namespace, "address", "add", &format!("{to}/8"), "dev", "eth0"]);
     }
 
+    /// Makes the host's cable a narrow one: what it sends in bursts waits.
+    pub(crate) fn narrow(&self, mbit: u32) {
+        let rate = format!("{mbit}mbit");
+        let queue = ["tbf", "rate", &rate, "burst", "5kb", "latency", "2s"];
+        let device = ["netns", "exec", &self.namespace, "tc", "qdisc", "add", "dev", "eth0", "root"];
+        ip(&[&device[..], &queue[..]].concat());
+    }
+
     /// Pulls the cable, or plugs it in again. The host does not notice: packets are lost on the way.
     pub(crate) fn cut(&self, cut: bool) {
         let rules = if cut {
@@ -158,6 +167,17 @@ impl Drop for World {
     fn drop(&mut self) {
         for name in &self.namespaces {
             let _ = run("ip", &["netns", "del", name], "");
+        }
+    }
+}
+
+/// Ends the namespaces of tests that were killed, and so could not do it themselves.
+fn sweep() {
+    let names = std::fs::read_dir("/var/run/netns").into_iter().flatten().flatten();
+    for name in names.filter_map(|entry| entry.file_name().into_string().ok()) {
+        let owner = name.strip_prefix("mf").and_then(|rest| rest.split('-').next()).map(str::parse::<u32>);
+        if owner.is_some_and(|pid| pid.is_ok_and(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())) {
+            let _ = run("ip", &["netns", "del", &name], "");
         }
     }
 }
