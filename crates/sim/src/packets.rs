@@ -66,6 +66,8 @@ pub struct Packets {
     arrivals: HashMap<(PacketIndex, u32), Arrival>,
     /// Packet, who was asked, who asked: pulls that arrived and are not answered yet.
     asked: HashSet<(PacketIndex, u32, u32)>,
+    /// Every cell and to whom it was handed, if that is wanted.
+    handed: Option<HashSet<(PacketId, u32)>>,
 }
 
 impl Packets {
@@ -89,13 +91,14 @@ impl Packets {
         index
     }
 
-    /// From now on notes of a packet whose cell only its sender's halves know to whom it is handed, and nothing else.
-    pub fn follow_handing(&mut self, id: PacketId, destination: Prefix, origin: u32, now: Moment) -> PacketIndex {
-        let index = self.all.len() as PacketIndex;
-        let (transmissions, lied, digests, pulls) = (0, 0, 0, 0);
-        self.all.push(Packet { id, destination, origin, sent_at: now, transmissions, lied, digests, pulls });
-        self.ids.insert(id, index);
-        index
+    /// From now on notes of every cell, followed or not, to whom it is handed.
+    pub fn note_all_handing(&mut self) {
+        self.handed.get_or_insert_default();
+    }
+
+    /// Whether a cell was handed to a node's endpoint half, if that is noted of all.
+    pub fn was_handed(&self, id: &PacketId, node: u32) -> bool {
+        self.handed.as_ref().is_some_and(|handed| handed.contains(&(*id, node)))
     }
 
     /// The followed packets.
@@ -154,6 +157,7 @@ impl Packets {
 
     /// A relay half hands a cell to its endpoint half.
     pub fn on_handed(&mut self, cell: &Cell, node: u32, now: Moment) {
+        self.handed.iter_mut().for_each(|handed| _ = handed.insert((cell.id(), node)));
         if let Some(packet) = self.ids.get(&cell.id()) {
             let here = Arrival { at: now, hops: 0, copies: 0, pulled: 0, handed_at: None };
             self.arrivals.entry((*packet, node)).or_insert(here).handed_at.get_or_insert(now);

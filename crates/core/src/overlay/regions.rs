@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use mainframe_base::{Address, LinkKey, Luminosity, Prefix, Role, Time};
 
-use super::Overlay;
 use super::lookup::{Lookup, Progress};
 use super::ports::{Goodbye, OverlayOut};
 use super::timers::jittered;
+use super::{Overlay, SHUN_MS};
 use crate::crypto::NodeRecord;
 
 /// Relays wanted in a region that is not our own: one to hear from, one to check it by.
@@ -31,13 +31,18 @@ pub(super) struct Sought {
     lookup: Option<(u32, Lookup)>,
     /// Relays to be tried, the best first.
     candidates: VecDeque<Arc<NodeRecord>>,
+    /// Whether those known from before were candidates already.
+    recalled: bool,
+    /// Whether someone of the last look-up would serve better than who stands, but has no room.
+    crowded: bool,
     seek_at: Time,
     tries: usize,
 }
 
 impl Sought {
     pub(super) fn new(now: Time, region: Prefix) -> Sought {
-        Sought { region, lookup: None, candidates: VecDeque::new(), seek_at: now, tries: 0 }
+        let (lookup, candidates, recalled, crowded) = (None, VecDeque::new(), false, false);
+        Sought { region, lookup, candidates, recalled, crowded, seek_at: now, tries: 0 }
     }
 
     pub(super) fn lookup_mut(&mut self, id: u32) -> Option<&mut Lookup> {
@@ -83,6 +88,7 @@ impl Overlay {
         let Some(address) = self.peers.get(&key).and_then(super::Peer::address) else { return };
         if self.me.role_is(Role::Guest) || self.is_attended(&address) {
             self.book.decline(now, &address);
+            self.shun(now, key, SHUN_MS);
             self.hang_up(now, key, Goodbye::Pruned, out);
         }
     }
@@ -137,17 +143,22 @@ impl Overlay {
         if self.neighbours.is_inside(&sought.region) || sought.lookup.is_some() {
             return;
         }
+        if is_home && !std::mem::replace(&mut sought.recalled, true) {
+            sought.candidates = self.others_known(now).into();
+        }
         let mut dialled = 0;
         while dialled < wanted
             && let Some(record) = sought.candidates.pop_front()
         {
             let known = self.book.get(&record.overlay);
             let may = known.is_none_or(|known| known.may_be_dialled(now));
-            let worthwhile = may && self.serves(&sought.region, &record.overlay);
-            dialled += usize::from(worthwhile && self.dial_record(now, &record, false, out));
+            let serves = !self.relays.contains_key(&record.overlay) && self.serves(&sought.region, &record.overlay);
+            sought.crowded |= serves && sought.tries > 0;
+            dialled += usize::from(may && serves && self.dial_record(now, &record, false, out));
         }
-        // A guest that has access relays has looked for closer ones once; it looks again when it loses one.
-        let enough = standing >= wanted && (!is_home || sought.tries > 0);
+        // A guest with access relays looks once for closer ones, and on as long as there were some without room the last time:
+        // on a visit it gets what they hold.
+        let enough = standing >= wanted && (!is_home || sought.tries > 0 && !sought.crowded);
         if dialled > 0 || enough {
             return;
         }
@@ -156,6 +167,7 @@ impl Overlay {
         }
         sought.seek_at = now + SEEK_WAITS_MS[sought.tries.min(SEEK_WAITS_MS.len() - 1)];
         sought.tries += 1;
+        sought.crowded = false;
         self.timers.tend_by(sought.seek_at);
         let random = self.random_address();
         let target = super::tending::splice(&sought.region.first_address(), &random, sought.region.luminosity().bits());
@@ -204,7 +216,7 @@ impl Overlay {
         }
     }
 
-    /// A guest parts from the access relay it has had for long, when it has others.
+    /// A guest parts from the access relay it has had for long, when it has others. It will be let in again after a while.
     pub(super) fn rotate(&mut self, now: Time, out: &mut OverlayOut) {
         let longest =
             self.relays.values().filter_map(|key| self.peers.get(key)).min_by_key(|peer| (peer.since, peer.key));

@@ -13,7 +13,6 @@ use super::Stage;
 use crate::figures::{mean, percentile, ratio};
 use crate::moment::Moment;
 use crate::node::NodeId;
-use crate::packets::PacketIndex;
 use crate::world::Stop;
 
 /// Guests for each relay if nothing else is asked for.
@@ -60,7 +59,7 @@ struct Sent {
 struct Linked {
     /// Who of the region was awake when each of them was sent.
     awake: Vec<BTreeSet<usize>>,
-    packets: Vec<PacketIndex>,
+    packets: Vec<PacketId>,
 }
 
 /// What sending, sleeping and waking left behind.
@@ -84,6 +83,7 @@ pub(super) fn play(stage: &mut Stage<'_>) {
         stage.options.guests = stage.options.nodes * GUESTS_A_RELAY;
     }
     stage.prepare();
+    stage.population.world_mut().packets_mut().note_all_handing();
     let mut play = Play::default();
     play.let_guests_in(stage);
     let served = served(stage);
@@ -253,14 +253,12 @@ impl Play {
     fn link(&mut self, stage: &mut Stage<'_>, number: usize, packet: PacketId) {
         let guest = self.sent[number].guest;
         let region = Prefix::of(stage.population.address(self.guests[guest].node), stage.options.luminosity);
-        let now = stage.population.world().now();
         let of_region = |guest: &Guest| region.matches(stage.population.address(guest.node));
         let is_awake = |guest: &Guest| of_region(guest) && stage.population.world().is_online(guest.node);
         let awake = (0..self.guests.len()).filter(|index| is_awake(&self.guests[*index])).collect();
-        let index = stage.population.world_mut().packets_mut().follow_handing(packet, region, 0, now);
         let linked = self.linked.entry(guest).or_default();
         linked.awake.push(awake);
-        linked.packets.push(index);
+        linked.packets.push(packet);
     }
 
     /// Who can still be the receiver of linked messages: those who were awake whenever he was, as someone knows who takes
@@ -269,16 +267,15 @@ impl Play {
         let (mut region, mut awake, mut fetched, mut messages) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (receiver, linked) in &self.linked {
             let packets = stage.population.world().packets();
-            let got = |guest: &Guest, packet: &PacketIndex| {
-                packets.arrival(*packet, guest.node.0).is_some_and(|arrival| arrival.handed_at.is_some())
-            };
             let prefix = Prefix::of(stage.population.address(self.guests[*receiver].node), stage.options.luminosity);
             let members: Vec<usize> = (0..self.guests.len())
                 .filter(|index| prefix.matches(stage.population.address(self.guests[*index].node)))
                 .collect();
             let with_him = || linked.awake.iter().filter(|awake| awake.contains(receiver));
             let always = |index: &&usize| with_him().all(|awake| awake.contains(index));
-            let all = |index: &&usize| linked.packets.iter().all(|packet| got(&self.guests[**index], packet));
+            let all = |index: &&usize| {
+                linked.packets.iter().all(|packet| packets.was_handed(packet, self.guests[**index].node.0))
+            };
             awake.push(members.iter().filter(always).count() as f64);
             fetched.push(members.iter().filter(all).count() as f64);
             region.push(members.len() as f64);
@@ -304,8 +301,7 @@ impl Play {
     fn report(&self, stage: &mut Stage<'_>) {
         let (now, mut late, mut soon) = (stage.population.world().now(), Vec::new(), Vec::new());
         let world = stage.population.world();
-        let on_disks: BTreeSet<PacketId> = world.ids().flat_map(|id| world.held(id)).map(|cell| cell.id).collect();
-        let is_held = |sent: &&Sent| sent.packet.is_some_and(|packet| on_disks.contains(&packet));
+        let is_held = |sent: &&Sent| sent.packet.is_some_and(|packet| world.was_held(&packet));
         let held = self.sent.iter().filter(is_held).count();
         for sent in &self.sent {
             let Some(first) = sent.opened.iter().min() else { continue };

@@ -121,7 +121,7 @@ impl Scenario {
             Scenario::Eavesdrop => 1_000,
             Scenario::Churn | Scenario::Footprint => 3_600,
             Scenario::Sybil => 300,
-            Scenario::Holding => 20_000,
+            Scenario::Holding => 20_200,
         }
     }
 }

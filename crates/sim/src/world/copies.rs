@@ -25,6 +25,7 @@ impl<M> World<M> {
             watch: None,
             heard: Heard::default(),
             taps: Taps::default(),
+            ever_held: self.ever_held.clone(),
         }
     }
 }

@@ -9,7 +9,7 @@ mod endpoints;
 mod held;
 mod links;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use mainframe_base::{Fault, LinkKey, Locator, PacketId};
 use mainframe_core::store::MemoryStore;
@@ -70,6 +70,8 @@ pub struct World<M> {
     watch: Option<Watch>,
     heard: Heard,
     taps: Taps,
+    /// Every cell that any disk ever held.
+    ever_held: BTreeSet<PacketId>,
 }
 
 impl<M> std::fmt::Debug for World<M> {
@@ -97,6 +99,7 @@ impl<M: Machine> World<M> {
             watch: None,
             heard: Heard::default(),
             taps: Taps::default(),
+            ever_held: BTreeSet::new(),
         }
     }
 

@@ -140,7 +140,7 @@ fn guests_are_served_and_never_counted() {
     net.run_for(90_000);
     let keys: Vec<_> = guests.iter().map(|guest| net.nodes[*guest].key).collect();
     let access: Vec<usize> = guests.iter().map(|guest| net.nodes[*guest].overlay.neighbours().all().len()).collect();
-    assert_eq!(access, [2; 20]);
+    assert!(access.iter().all(|count| (2..=4).contains(count)), "two, and visits: {access:?}");
     for relay in net.relays() {
         assert!(relay.overlay.neighbours().all().iter().all(|other| !keys.contains(&other.key)));
         assert!(relay.cache.values().all(|record| record.role == Role::Relay));
