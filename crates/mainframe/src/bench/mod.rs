@@ -2,8 +2,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `forward` `overload` `soak` `burst` | the benchmarks |
+//! | `forward` `overload` `soak` `burst` `hold` | the benchmarks |
 //! | `line_of_three` | A→B→C, the setting of the first two |
+//! | `hold_table` | what `hold` measures beside ours |
 //! | `process` | the measuring side of a process |
 //! | `part` | what is said between the two sides |
 //! | `relay_part` `counter` `plain_part` | the processes themselves |
@@ -13,6 +14,8 @@ mod burst;
 mod counter;
 mod figures;
 mod forward;
+mod hold;
+mod hold_table;
 mod line_of_three;
 mod overload;
 mod part;
@@ -41,6 +44,7 @@ pub(crate) async fn run(global: &Global, command: &Bench, output: &Output) -> an
         Bench::Overload(wanted) => overload::run(wanted, output).await,
         Bench::Soak(wanted) => soak::run(wanted, output).await,
         Bench::Burst(wanted) => burst::run(global, wanted, output).await,
+        Bench::Hold(wanted) => hold::run(wanted, output),
         Bench::Part(part) => {
             play(serde_json::from_str(&part.description).context("this command is for benchmarks only")?).await
         }
