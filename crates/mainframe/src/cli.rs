@@ -378,6 +378,8 @@ pub(crate) enum Bench {
     Burst(BenchBurst),
     /// Messages to guests who are away while relays are killed; every one is to be in its inbox once.
     HeldDelivery(BenchHeldDelivery),
+    /// Cells held on disk: kept, read, found again and dropped, beside the same in SQLite.
+    Hold(BenchHold),
     /// One of the processes of a benchmark.
     #[command(hide = true)]
     Part(BenchPart),
@@ -471,6 +473,23 @@ pub(crate) struct BenchHeldDelivery {
     /// How many relays the region of a message has at least.
     #[arg(long, default_value_t = 6)]
     pub(crate) region: u16,
+}
+
+/// Flags of `bench hold`.
+#[derive(Args, Debug)]
+pub(crate) struct BenchHold {
+    /// Pairs of runs, ours and SQLite's in turn.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) pairs: u32,
+    /// Seconds each run of keeping and reading is measured for.
+    #[arg(long, default_value_t = 1.0, value_parser = seconds)]
+    pub(crate) seconds: f64,
+    /// Cells in the store that is opened and read.
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub(crate) cells: u32,
+    /// Where to write, if not the usual directory for temporary files; it should be on the disk that is meant.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) place: Option<PathBuf>,
 }
 
 /// Flags of the hidden processes.

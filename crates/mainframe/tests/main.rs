@@ -1,5 +1,6 @@
 //! The binary as its users meet it: real processes, real sockets, real signals.
 
+mod holding;
 mod support;
 mod walls;
 #[path = "../../link/tests/nat/world.rs"]

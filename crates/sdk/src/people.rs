@@ -9,7 +9,8 @@ use utoipa::ToSchema;
 pub struct AddPerson {
     /// A name of 1 to 64 characters, known on this node only.
     pub name: String,
-    /// How many bits of this node's position the person's address tells: 0..=254 or 256 (the default).
+    /// How many bits of this node's position the person's address tells: 0..=254 or 256. By default all, and on a guest as
+    /// many as the relays near it cover: nobody would hand it what is sent to more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub luminosity: Option<u16>,
 }

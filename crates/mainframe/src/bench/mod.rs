@@ -2,9 +2,10 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `forward` `overload` `soak` `burst` `held_delivery` | the benchmarks |
-//! | `held_letters` | the messages of the last |
+//! | `forward` `overload` `soak` `burst` `hold` `held_delivery` | the benchmarks |
 //! | `line_of_three` | A→B→C, the setting of the first two |
+//! | `hold_table` | what `hold` measures beside ours |
+//! | `held_letters` | the messages of `held_delivery` |
 //! | `process` | the measuring side of a process |
 //! | `part` | what is said between the two sides |
 //! | `relay_part` `counter` `plain_part` | the processes themselves |
@@ -16,6 +17,8 @@ mod figures;
 mod forward;
 mod held_delivery;
 mod held_letters;
+mod hold;
+mod hold_table;
 mod line_of_three;
 mod overload;
 mod part;
@@ -45,6 +48,7 @@ pub(crate) async fn run(global: &Global, command: &Bench, output: &Output) -> an
         Bench::Soak(wanted) => soak::run(wanted, output).await,
         Bench::HeldDelivery(wanted) => held_delivery::run(global, wanted, output).await,
         Bench::Burst(wanted) => burst::run(global, wanted, output).await,
+        Bench::Hold(wanted) => hold::run(wanted, output),
         Bench::Part(part) => {
             play(serde_json::from_str(&part.description).context("this command is for benchmarks only")?).await
         }

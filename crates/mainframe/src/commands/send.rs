@@ -31,7 +31,13 @@ pub(crate) async fn run(global: &Global, wanted: &Send, output: &Output) -> anyh
         body: Body::from_bytes(text(wanted)?),
     };
     let sent = reach::answer(global, client.send(&request)).await?;
-    output.result(&sent, || describe(&sent))
+    output.result(&sent, || describe(&sent))?;
+    if wanted.hold != Hold::Live && sent.quote.region_nodes <= 1 {
+        output.note(
+            "  hardly any relay but the receiver's own is in that region, so nobody may hold it: reveal fewer bits",
+        );
+    }
+    Ok(())
 }
 
 /// Whom the flags name.

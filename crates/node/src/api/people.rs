@@ -5,21 +5,49 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use mainframe_base::Luminosity;
+use mainframe_base::{Luminosity, Proximity, Role};
+use mainframe_core::switchboard::{RelayCommand, RelayReply};
 use mainframe_sdk::{AddPerson, AddTopic, ApiError, Person, Persons, Scope, Topic, Topics};
 use serde::Deserialize;
 
+use super::node::unexpected;
 use super::payload::{Parameters, Payload, luminosity};
 use super::{Api, Failure};
 use crate::desk::NoAnswer;
 use crate::tokens::Caller;
 
+/// How much darker than its second closest relay a guest's region is, in bits: of two relays there it makes eight, which is
+/// a neighbourhood (guess).
+const GUEST_DARKER_BITS: u16 = 2;
+
 /// What follows `persons?`.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PersonsQuery {
-    /// Bits of this node's position the addresses tell; without it, all.
+    /// Bits of this node's position the addresses tell; without it all, or for a guest as many as its relays cover.
     luminosity: Option<u16>,
+}
+
+/// The luminosity asked for; else all of this node's position, and for a guest so much that its access relays, and others if
+/// it changes them, get what is sent there.
+async fn luminosity_of(api: &Api, asked: Option<u16>) -> Result<Luminosity, Failure> {
+    if let Some(bits) = asked {
+        return luminosity(bits);
+    }
+    if api.relay_status().await?.role == Role::Relay {
+        return Ok(Luminosity::FULL);
+    }
+    let reply = api.ask_relay(RelayCommand::Topology).await?;
+    let RelayReply::Topology(peers) = reply else { return Err(unexpected(&reply)) };
+    Ok(luminosity_of_guest(peers.into_iter().filter(|peer| peer.role == Role::Relay).map(|peer| peer.proximity)))
+}
+
+/// Both access relays are inside, and about as many more as stand in a neighbourhood.
+fn luminosity_of_guest(relays: impl Iterator<Item = Proximity>) -> Luminosity {
+    let mut proximities: Vec<Proximity> = relays.collect();
+    proximities.sort_unstable();
+    let second_closest = proximities.iter().rev().nth(1).copied().unwrap_or(0);
+    Luminosity::at_most(second_closest.saturating_sub(GUEST_DARKER_BITS))
 }
 
 /// The principal's people.
@@ -31,7 +59,7 @@ pub(super) async fn persons(
     Parameters(query): Parameters<PersonsQuery>,
 ) -> Result<Json<Persons>, Failure> {
     caller.needs(Scope::Persons)?;
-    let luminosity = query.luminosity.map_or(Ok(Luminosity::FULL), luminosity)?;
+    let luminosity = luminosity_of(&api, query.luminosity).await?;
     Ok(Json(Persons { persons: api.people.persons(caller.sees(), luminosity) }))
 }
 
@@ -44,7 +72,7 @@ pub(super) async fn add_person(
     Payload(request): Payload<AddPerson>,
 ) -> Result<(StatusCode, Json<Person>), Failure> {
     caller.needs(Scope::Persons)?;
-    let luminosity = request.luminosity.map_or(Ok(Luminosity::FULL), luminosity)?;
+    let luminosity = luminosity_of(&api, request.luminosity).await?;
     let principal = caller.principal.to_string();
     let adding = async move { api.people.add_person(request.name, principal, luminosity).await };
     let person = to_the_end(adding).await?;
@@ -106,4 +134,15 @@ async fn to_the_end<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let changed = tokio::spawn(change).await;
     changed.unwrap_or_else(|_| Err(Failure::no_answer("nothing was changed", NoAnswer::Stopped)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guests_region_has_both_of_its_access_relays_and_some_to_spare() {
+        let luminosity = |relays: &[Proximity]| luminosity_of_guest(relays.iter().copied()).bits();
+        assert_eq!((luminosity(&[0, 9, 5, 1]), luminosity(&[2, 1]), luminosity(&[7]), luminosity(&[])), (3, 0, 0, 0));
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use mainframe_base::PacketId;
@@ -22,7 +22,7 @@ use crate::files;
 /// How long a disk that refused is left alone: a full one is asked once a second, not with every packet (guess).
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Files synced at once, a thread each. One after the other each costs a commit of the file system's journal, at once
-/// they share it: six files 28 ms, or 6 (ext4, docs/decisions/0009). Three classes, two sizes and two hours make 12.
+/// they share it: six files 24 ms, or 4 to 8 (ext4, docs/decisions/0009). Three classes, two sizes and two hours make 12.
 const SYNCED_AT_ONCE: usize = 16;
 
 /// Held cells in slot files.
@@ -44,8 +44,8 @@ struct Contents {
 type Batch<'a> = BTreeMap<(Shelf, SizeClass), BTreeMap<PacketId, &'a Cell>>;
 
 impl HeldStore {
-    /// Opens the store in `directory`, making it if there is none, and tells what is in it. Reads every cell: about
-    /// half a second for 100,000 (docs/decisions/0009). Files that are not ours are left alone.
+    /// Opens the store in `directory`, making it if there is none, and tells what is in it. Reads every cell: a
+    /// quarter of a second for 100,000 (docs/decisions/0009). Files that are not ours are left alone.
     ///
     /// # Errors
     /// If the directory cannot be made, or it or a file of ours cannot be opened. A cell that cannot be read is no error.
@@ -207,11 +207,19 @@ fn sync(files: &[File]) -> io::Result<()> {
     }
     for some in files.chunks(SYNCED_AT_ONCE) {
         thread::scope(|scope| {
-            let syncing: Vec<_> = some.iter().map(|file| scope.spawn(|| file.sync_data())).collect();
-            syncing.into_iter().try_for_each(|file| file.join().expect("syncing a file does not panic"))
+            let syncing: Vec<_> = some.iter().map(|file| begin_sync(scope, file)).collect();
+            syncing.into_iter().try_for_each(|file| file?.join().expect("syncing a file does not panic"))
         })?;
     }
     Ok(())
+}
+
+/// Starts to sync a file beside others. A machine that has no thread to spare fails the batch, not the process.
+fn begin_sync<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    file: &'scope File,
+) -> io::Result<ScopedJoinHandle<'scope, io::Result<()>>> {
+    thread::Builder::new().name("hold-sync".into()).spawn_scoped(scope, || file.sync_data())
 }
 
 fn not_kept(directory: &Path, error: &io::Error) -> NodeError {

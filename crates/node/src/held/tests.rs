@@ -103,6 +103,16 @@ fn what_a_failed_batch_left_behind_is_written_over() {
 }
 
 #[test]
+fn a_cell_that_lies_there_twice_is_found_once() {
+    let directory = tempfile::tempdir().unwrap();
+    five(directory.path());
+    let mut file = OpenOptions::new().append(true).open(path(directory.path(), shelf(1))).unwrap();
+    file.write_all(small(0).bytes()).unwrap();
+    let (store, found) = open(directory.path());
+    assert_eq!((found.len(), store.damaged()), (5, 0));
+}
+
+#[test]
 fn a_disk_that_refused_is_asked_again_after_a_second() {
     let directory = tempfile::tempdir().unwrap();
     let held = directory.path().join("held");
@@ -152,10 +162,13 @@ fn numbered(number: u8) -> Cell {
     cell(size, u32::from(number))
 }
 
-/// Adds a torn tail to a shelf's file, if there is one.
+/// Gives a shelf's file a torn tail, if there is one, in place of the one it may have.
 fn tear(directory: &Path, torn: Shelf, bytes: usize) {
-    if let Ok(mut file) = OpenOptions::new().append(true).open(path(directory, torn)) {
-        file.write_all(&small(99).bytes()[..bytes]).unwrap();
+    if let Ok(file) = OpenOptions::new().write(true).open(path(directory, torn)) {
+        let length = file.metadata().unwrap().len();
+        let end = length - length % CELL_LENGTH_T as u64;
+        file.set_len(end).unwrap();
+        file.write_all_at(&small(99).bytes()[..bytes], end).unwrap();
     }
 }
 

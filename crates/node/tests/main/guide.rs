@@ -1,7 +1,9 @@
 //! The guides say what the program does.
 
 use mainframe_node::CONFIG_KEYS;
-use mainframe_sdk::{AddPerson, AddTopic, ApiError, CreateToken, Event, Person, SendRequest, Sent};
+use mainframe_sdk::{
+    AddPerson, AddTopic, ApiError, AttendRequest, Attended, CreateToken, Event, Person, SendRequest, Sent,
+};
 use serde::de::DeserializeOwned;
 
 const API: &str = include_str!("../../../../docs/guide/api.md");
@@ -18,6 +20,8 @@ fn every_example_of_the_api_is_what_the_types_say() {
     assert!(blocks.len() >= 7);
     for (name, text) in blocks {
         match name {
+            "AttendRequest" => reads::<AttendRequest>(text),
+            "Attended" => reads::<Attended>(text),
             "AddPerson" => reads::<AddPerson>(text),
             "Person" => reads::<Person>(text),
             "AddTopic" => reads::<AddTopic>(text),

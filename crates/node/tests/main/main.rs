@@ -6,6 +6,7 @@ mod api;
 mod configuration;
 mod guide;
 mod held;
+mod holding;
 mod network;
 mod starting;
 mod world;
