@@ -3,6 +3,7 @@
 mod holding;
 mod support;
 mod walls;
+#[expect(dead_code, reason = "the link's own tests use all of it")]
 #[path = "../../link/tests/nat/world.rs"]
 mod world;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Home, run_to_end, wait_until};
+use crate::support::{Done, Home, run_to_end, wait_until};
 use crate::world::{Place, Router, World};
 
 /// For how long a guest's network is cut, unless MAINFRAME_CUT_S says so: links miss it after 50 s at the latest.
@@ -39,9 +39,13 @@ impl<'a> Inhabitant<'a> {
 
     /// What a command at this node prints, if it succeeds.
     fn ask(&self, arguments: &[&str]) -> Option<String> {
-        let command = self.home.command(&[&["--data-dir", &self.data_dir], arguments].concat());
-        let done = run_to_end(inside(&self.place, &command));
+        let done = self.run(arguments);
         (done.code == 0).then_some(done.out)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Done {
+        let command = self.home.command(&[&["--data-dir", &self.data_dir], arguments].concat());
+        run_to_end(inside(&self.place, &command))
     }
 
     fn status(&self) -> Value {
@@ -50,9 +54,7 @@ impl<'a> Inhabitant<'a> {
     }
 
     fn is_guest_because_nobody_could_dial_it(&self) -> bool {
-        let status = self.status();
-        std::fs::write(format!("/tmp/walls-{}.json", self.data_dir.rsplit('/').next().unwrap()), status.to_string()).unwrap();
-        let relay = &status["relay"];
+        let relay = &self.status()["relay"];
         relay["role"] == "guest" && relay["role_reason"] == "nobody_could_dial" && relay["joined"] == true
     }
 
@@ -72,9 +74,10 @@ impl<'a> Inhabitant<'a> {
 
     /// How often each message was opened here.
     fn inbox(&self) -> BTreeMap<String, usize> {
-        let listed = self.ask(&["--timeout", "1", "listen", "--all", "--json"]).unwrap_or_default();
+        // More than there are: it ends when its time is over, and has printed all.
+        let listed = self.run(&["--timeout", "1", "listen", "--all", "--count", "1000", "--json"]);
         let mut texts = BTreeMap::new();
-        for line in listed.lines() {
+        for line in listed.out.lines() {
             let message: Value = serde_json::from_str(line).unwrap();
             *texts.entry(message["body"]["text"].as_str().unwrap().to_owned()).or_default() += 1;
         }
