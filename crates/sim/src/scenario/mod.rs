@@ -302,6 +302,7 @@ fn population_config(options: &Options) -> PopulationConfig {
             },
             // Relays that ask each other what they hold add frames to every run; only this one is about that.
             hold: HoldConfig { attends_home: options.scenario == Scenario::Holding, ..HoldConfig::default() },
+            follows_reach: false,
             trace: false,
         },
         seed: options.seed,

@@ -8,7 +8,7 @@ use mainframe_core::neighbours::{Neighbour, Neighbours};
 use mainframe_core::packet::{PacketConfig, PacketFact, PacketOut, PacketWish, Packets, Scene};
 use mainframe_core::switchboard::{
     CommandId, HangupReason, LinkEvent, Outcome, RelayCommand, RelayEffect, RelayEvent, RelayInput, RelayReply,
-    RelayStatus,
+    RelayStatus, RoleReason,
 };
 use mainframe_core::wire::Frame;
 
@@ -133,6 +133,7 @@ impl SettledRelay {
         let status = RelayStatus {
             network: NetworkId::MAIN,
             role: Role::Relay,
+            role_reason: RoleReason::Configured,
             overlay: *neighbours.me(),
             link_key: self.connections.keys[self.node as usize],
             joined: true,
