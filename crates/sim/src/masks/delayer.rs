@@ -53,7 +53,8 @@ mod tests {
         let mut rig = Rig::of(Delayer::default());
         let near = rig.near_cell();
         assert!(rig.hears(0, rig.cell_frame(near, None)).is_empty());
-        assert!(rig.wait(HELD_MS - 1).is_empty());
+        let early = rig.wait(HELD_MS - 1);
+        assert!(early.is_empty(), "{early:?}");
         let late = rig.wait(1);
         assert!(late.iter().any(|(_, said)| matches!(said, Frame::Custody(_))), "{late:?}");
         assert!(late.iter().any(|(_, said)| matches!(said, Frame::Cell(_))), "{late:?}");

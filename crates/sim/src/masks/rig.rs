@@ -2,6 +2,7 @@
 
 use mainframe_base::{Address, LinkKey, Locator, Luminosity, NetworkId, Prefix, Role, Secret, Time};
 use mainframe_core::crypto::{NodeKeys, NodeRecord, RecordBody, Verifier};
+use mainframe_core::hold::HoldConfig;
 use mainframe_core::overlay::Myself;
 use mainframe_core::store::MemoryStore;
 use mainframe_core::switchboard::{LinkEvent, Relay, RelayConfig, RelayEffect, RelayInput};
@@ -63,7 +64,10 @@ impl Rig {
             verifier: Verifier::new(100),
         };
         let store = MemoryStore::default();
-        let relay = Relay::new(now, RelayConfig::default(), myself, Vec::new(), [1; 32], Vec::new(), &store);
+        // Its peers hold nothing, and questions for what they hold would stand between the frames that are looked for.
+        let hold = HoldConfig { attends_home: false, ..HoldConfig::default() };
+        let config = RelayConfig { hold, ..RelayConfig::default() };
+        let relay = Relay::new(now, config, myself, Vec::new(), [1; 32], Vec::new(), &store);
         let peers = (0..PEERS).map(keys).collect();
         let mut rig = Rig { actor: Actor::new(relay), store, now, peers, dice: Dice::new(1, "rig") };
         for index in 0..usize::from(PEERS) {
