@@ -5,10 +5,10 @@
 
 use std::collections::VecDeque;
 
-use mainframe_base::{LinkKey, Luminosity, PacketId, Prefix, Time};
+use mainframe_base::{ADDRESS_BITS, LinkKey, Luminosity, PacketId, Prefix, Proximity, Time};
 use rand_core::Rng;
 
-use super::{Hold, HoldFact, HoldScene, HoldWish};
+use super::{Completeness, Hold, HoldFact, HoldScene, HoldWish};
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::wire::{Ask, Cell, Frame, Hearing, Held, HoldClass, Hour, LIVE_BUCKETS_MAX, Subscribe, TagBucket};
 
@@ -74,7 +74,7 @@ pub struct AttendanceView {
 pub(super) struct Attendance {
     region: Prefix,
     bucket: TagBucket,
-    since: Time,
+    complete: Completeness,
     sources: Vec<Source>,
     /// When all sources have told everything, at the beginning of this round.
     round: Time,
@@ -84,7 +84,17 @@ pub(super) struct Attendance {
 impl Attendance {
     pub(super) fn view(&self) -> AttendanceView {
         let sources = self.sources.iter().map(|source| (source.relay.key, source.hearing)).collect();
-        AttendanceView { region: self.region, bucket: self.bucket, complete_until: self.since, sources }
+        let complete_until = self.complete.until(self.reach().unwrap_or(ADDRESS_BITS));
+        AttendanceView { region: self.region, bucket: self.bucket, complete_until, sources }
+    }
+
+    /// Up to which luminosity the relays asked can say what there is.
+    fn reach(&self) -> Option<Proximity> {
+        self.sources.iter().map(|source| self.reach_of(&source.relay)).max()
+    }
+
+    fn reach_of(&self, relay: &Neighbour) -> Proximity {
+        if self.region.matches(&relay.address) { ADDRESS_BITS } else { relay.proximity }
     }
 
     pub(super) fn next_wake(&self) -> Option<Time> {
@@ -92,16 +102,17 @@ impl Attendance {
         open.chain((!self.sources.is_empty()).then_some(self.recheck_at)).min()
     }
 
-    /// The hours in which the life of a cell may end that was sent since then.
-    fn hours(&self, now: Time) -> VecDeque<Hour> {
+    /// The hours in which the life of a cell may end that this relay can tell of and that may not have come.
+    fn hours(&self, now: Time, relay: &Neighbour) -> VecDeque<Hour> {
+        let since = self.complete.until(self.reach_of(relay));
         let held = u64::from(HoldClass::ThreeDays.hours() + 2) * crate::wire::HOUR_MS;
-        let from = self.since.0.saturating_sub(OVERLAP_MS).max(now.0.saturating_sub(held));
+        let from = since.0.saturating_sub(OVERLAP_MS).max(now.0.saturating_sub(held));
         let (first, last) = (Hour::of(Time(from)).0, Hour::of(now + OVERLAP_MS).0);
         (first..=last).map(Hour).collect()
     }
 
     fn begin(&mut self, now: Time, relay: Neighbour, hearing: Hearing) {
-        let hours = self.hours(now);
+        let hours = self.hours(now, &relay);
         self.sources.push(Source { relay, hearing, hours, after: START, open: None });
         self.sources.sort_by_key(|source| std::cmp::Reverse(source.relay.proximity));
     }
@@ -123,16 +134,22 @@ impl Attendance {
 }
 
 impl Hold {
-    /// Listens to a region from now on, and gets what is held of what was sent to it since then. Nothing happens if it is
+    /// Listens to a region from now on, and gets what is held of what was sent to it and is not known to have come. Nothing happens if it is
     /// listened to already, or if too many are.
-    pub fn attend(&mut self, scene: &mut HoldScene<'_>, region: Prefix, bucket: TagBucket, since: Time) -> bool {
+    pub fn attend(
+        &mut self,
+        scene: &mut HoldScene<'_>,
+        region: Prefix,
+        bucket: TagBucket,
+        complete: Completeness,
+    ) -> bool {
         let known = self.attendances.iter().any(|attendance| attendance.region == region);
         if !known && self.attendances.len() < ATTENDANCES_MAX {
             let recheck_at = scene.now + self.recheck_ms(scene, &region);
             let (sources, round) = (Vec::new(), scene.now);
-            self.attendances.push(Attendance { region, bucket, since, sources, round, recheck_at });
             // At once, so that what is sent while we are away is looked for however soon that is.
-            scene.out.wishes.push(HoldWish::Note(region, bucket, since));
+            scene.out.wishes.push(HoldWish::Note(region, bucket, complete.clone()));
+            self.attendances.push(Attendance { region, bucket, complete, sources, round, recheck_at });
             self.tend(scene);
             return true;
         }
@@ -235,18 +252,22 @@ impl Hold {
 
     /// All was told and has come: from time to time the same is asked about the time since.
     fn look_again(&mut self, scene: &mut HoldScene<'_>, attendance: &mut Attendance) {
-        let done = !attendance.sources.is_empty() && attendance.sources.iter().all(Source::is_done);
+        let done = attendance.sources.iter().all(Source::is_done);
         if scene.now < attendance.recheck_at {
             return;
         }
         attendance.recheck_at = scene.now + self.recheck_ms(scene, &attendance.region);
-        if done && self.fetches.len() == 0 {
-            attendance.since = attendance.since.max(attendance.round);
-            scene.out.wishes.push(HoldWish::Note(attendance.region, attendance.bucket, attendance.since));
+        if let Some(reach) = attendance.reach().filter(|_| done && self.fetches.len() == 0) {
+            attendance.complete.reach(reach, attendance.round);
+            let complete = attendance.complete.clone();
+            scene.out.wishes.push(HoldWish::Note(attendance.region, attendance.bucket, complete));
         }
         attendance.round = scene.now;
-        let hours = attendance.hours(scene.now);
-        attendance.sources.iter_mut().filter(|source| source.is_done()).for_each(|source| source.hours = hours.clone());
+        let hours: Vec<_> =
+            attendance.sources.iter().map(|source| attendance.hours(scene.now, &source.relay)).collect();
+        for (source, hours) in attendance.sources.iter_mut().zip(hours).filter(|(source, _)| source.is_done()) {
+            source.hours = hours;
+        }
     }
 
     /// Spread over a quarter, so that those who came together do not ask together.

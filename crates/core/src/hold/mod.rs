@@ -8,10 +8,12 @@
 //! - `subscribers`: who hears of new cells of our regions as they come
 //! - `serving`: answering questions and pulls
 //! - `attending`: the regions we listen to, and at which relays
+//! - `completeness`: until when everything has come
 //! - `fetching`: getting the cells that others told of
 
 mod attending;
 mod catalogue;
+mod completeness;
 mod fetching;
 mod footprint;
 #[cfg(test)]
@@ -34,6 +36,7 @@ use attending::Attendance;
 pub use attending::{ATTENDANCES_MAX, AttendanceView};
 use catalogue::Catalogue;
 pub use catalogue::HeldCell;
+pub use completeness::Completeness;
 use fetching::Fetches;
 use serving::Serving;
 pub use shelf::Shelf;
@@ -90,7 +93,7 @@ pub enum HoldWish {
     /// Have the node's store do something.
     Store(StoreOrder),
     /// Remember that we listen to this region and bucket, and that everything sent there before that moment has come.
-    Note(Prefix, TagBucket, Time),
+    Note(Prefix, TagBucket, Completeness),
     /// Remember no longer that we listen to this region.
     Forget(Prefix),
 }

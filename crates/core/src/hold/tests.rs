@@ -165,7 +165,7 @@ impl Room {
 
     fn come_back(&mut self, since: Time) {
         let home = Prefix::of(self.nodes[&key(AWAY)].neighbours.me(), Luminosity::FULL);
-        self.with(key(AWAY), |hold, scene| hold.attend(scene, home, TagBucket::ALL, since));
+        self.with(key(AWAY), |hold, scene| hold.attend(scene, home, TagBucket::ALL, Completeness::since(since)));
         self.pass(1_000);
     }
 
@@ -247,7 +247,7 @@ fn a_relay_that_was_away_holds_afterwards_what_its_region_holds() {
         .collect();
     room.pass(6 * HOUR_MS);
     let home = Prefix::of(&Address([1; 32]), Luminosity::FULL);
-    room.with(late, |hold, scene| hold.attend(scene, home, TagBucket::ALL, START));
+    room.with(late, |hold, scene| hold.attend(scene, home, TagBucket::ALL, Completeness::since(START)));
     room.pass(1_000);
     assert!(sent.iter().all(|id| room.nodes[&late].hold.holds(id)));
     room.pass(66 * HOUR_MS);
@@ -314,7 +314,7 @@ fn what_a_relay_sees_of_a_bucket_leaves_as_many_candidates_as_were_promised() {
     sent.iter().for_each(|cell| room.spread(cell));
     let bits = crate::cost::bucket_bits(sent.len() as u64, wanted as u64).unwrap();
     let bucket = TagBucket::of(&sent[77].header().tag, bits);
-    room.with(key(AWAY), |hold, scene| hold.attend(scene, Prefix::EVERYONE, bucket, START));
+    room.with(key(AWAY), |hold, scene| hold.attend(scene, Prefix::EVERYONE, bucket, Completeness::since(START)));
     room.pass(1_000);
     let in_bucket: BTreeSet<PacketId> =
         sent.iter().filter(|cell| bucket.has([cell.header().tag.0[0], cell.header().tag.0[1]])).map(Cell::id).collect();

@@ -2,18 +2,21 @@
 
 use mainframe_base::{Address, Luminosity, Prefix, Time};
 
-use crate::hold::ATTENDANCES_MAX;
+use crate::hold::{ATTENDANCES_MAX, Completeness};
 use crate::store::{Table, Tx};
 use crate::wire::TagBucket;
 
 const KEY_LENGTH: usize = 34;
-const VALUE_LENGTH: usize = 11;
+/// Bytes of a step: a luminosity and the moment until which everything up to it has come.
+const STEP_LENGTH: usize = 10;
 
 /// Notes that we listen to a region and bucket, and until when everything sent there has come.
-pub(super) fn put(tx: &mut dyn Tx, region: &Prefix, bucket: TagBucket, until: Time) {
-    let mut value = [0; VALUE_LENGTH];
-    value[..8].copy_from_slice(&until.0.to_be_bytes());
-    value[8..].copy_from_slice(&bucket.to_bytes());
+pub(super) fn put(tx: &mut dyn Tx, region: &Prefix, bucket: TagBucket, complete: &Completeness) {
+    let mut value = bucket.to_bytes().to_vec();
+    for (luminosity, until) in complete.steps() {
+        value.extend_from_slice(&luminosity.to_be_bytes());
+        value.extend_from_slice(&until.0.to_be_bytes());
+    }
     tx.put(Table::Attended, &key(region), &value);
 }
 
@@ -23,15 +26,15 @@ pub(super) fn delete(tx: &mut dyn Tx, region: &Prefix) {
 }
 
 /// Until when everything that was sent to a region had come when this was noted last.
-pub(super) fn until(tx: &dyn Tx, region: &Prefix) -> Option<Time> {
-    read_value(&tx.get(Table::Attended, &key(region))?).map(|(_, until)| until)
+pub(super) fn until(tx: &dyn Tx, region: &Prefix) -> Option<Completeness> {
+    read_value(&tx.get(Table::Attended, &key(region))?).map(|(_, complete)| complete)
 }
 
 /// Every region that is noted, as many as can be listened to; rows that are damaged are passed over.
-pub(super) fn rows(tx: &dyn Tx) -> impl Iterator<Item = (Prefix, TagBucket, Time)> {
+pub(super) fn rows(tx: &dyn Tx) -> impl Iterator<Item = (Prefix, TagBucket, Completeness)> {
     tx.scan(Table::Attended, None, ATTENDANCES_MAX).into_iter().filter_map(|(key, value)| {
-        let (bucket, until) = read_value(&value)?;
-        Some((read_key(&key)?, bucket, until))
+        let (bucket, complete) = read_value(&value)?;
+        Some((read_key(&key)?, bucket, complete))
     })
 }
 
@@ -48,9 +51,16 @@ fn read_key(key: &[u8]) -> Option<Prefix> {
     Some(Prefix::of(&Address(address.try_into().ok()?), luminosity))
 }
 
-fn read_value(value: &[u8]) -> Option<(TagBucket, Time)> {
-    let (until, bucket) = value.split_first_chunk()?;
-    Some((TagBucket::from_bytes(bucket.try_into().ok()?)?, Time(u64::from_be_bytes(*until))))
+fn read_value(value: &[u8]) -> Option<(TagBucket, Completeness)> {
+    let (bucket, steps) = value.split_first_chunk()?;
+    let mut chunks = steps.chunks_exact(STEP_LENGTH);
+    let read = |step: &[u8]| {
+        let (luminosity, until) = step.split_first_chunk()?;
+        Some((u16::from_be_bytes(*luminosity), Time(u64::from_be_bytes(until.try_into().ok()?))))
+    };
+    let steps: Option<Vec<_>> = chunks.by_ref().map(read).collect();
+    let complete = Completeness::of_steps(steps?).filter(|_| chunks.remainder().is_empty())?;
+    Some((TagBucket::from_bytes(*bucket)?, complete))
 }
 
 #[cfg(test)]
@@ -104,10 +114,10 @@ mod tests {
     #[test]
     fn damaged_rows_are_passed_over() {
         let mut store = MemoryStore::default();
-        put(&mut store, &"01".parse().unwrap(), TagBucket::ALL, NOW);
-        store.put(Table::Attended, &[0, 1], &[0; VALUE_LENGTH]);
+        put(&mut store, &"01".parse().unwrap(), TagBucket::ALL, &Completeness::since(NOW));
+        store.put(Table::Attended, &[0, 1], &[0; 13]);
         store.put(Table::Attended, &key(&"10".parse().unwrap()), &[0; 8]);
-        store.put(Table::Attended, &key(&"11".parse().unwrap()), &[0xFF; VALUE_LENGTH]);
+        store.put(Table::Attended, &key(&"11".parse().unwrap()), &[0xFF; 13]);
         let regions: Vec<String> = rows(&store).map(|(region, ..)| region.to_string()).collect();
         assert_eq!(regions, ["01"]);
     }

@@ -5,7 +5,7 @@ use mainframe_base::{Refusal, Time};
 use super::relay::Said;
 use super::role::Standing;
 use super::{CommandId, HangupReason, PeerView, Relay, RelayCommand, RelayEffect, RelayReply, RelayStatus};
-use crate::hold::HoldScene;
+use crate::hold::{Completeness, HoldScene};
 
 impl Relay {
     pub(super) fn command(
@@ -28,7 +28,7 @@ impl Relay {
             }
             RelayCommand::Attend { region, bucket, since } => {
                 let scene = &mut HoldScene { now, neighbours: self.overlay.neighbours(), out: &mut said.hold };
-                if self.hold.attend(scene, region, bucket, since) {
+                if self.hold.attend(scene, region, bucket, Completeness::since(since)) {
                     self.overlay.attend(now, self.hold.regions().collect());
                     RelayReply::Done
                 } else {

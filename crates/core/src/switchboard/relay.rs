@@ -11,7 +11,7 @@ use super::role::Standing;
 use super::{HangupReason, Reach, RelayEffect, RelayEvent, RelayInput, RelayReply, TraceEvent};
 use crate::codec::Reader;
 use crate::crypto::{NodeRecord, Verifier};
-use crate::hold::{HeldCell, Hold, HoldConfig, HoldFact, HoldOut, HoldScene, HoldWish};
+use crate::hold::{Completeness, HeldCell, Hold, HoldConfig, HoldFact, HoldOut, HoldScene, HoldWish};
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::overlay::{Goodbye, Myself, Overlay, OverlayConfig, OverlayFact, OverlayOut, OverlayWish};
 use crate::packet::{PacketConfig, PacketFact, PacketOut, PacketWish, Packets, Scene};
@@ -97,11 +97,11 @@ impl Relay {
         let mut said = Said::default();
         let scene = &mut HoldScene { now, neighbours: overlay.neighbours(), out: &mut said.hold };
         if attends_home {
-            let since = attended::until(tx, &home).unwrap_or(now);
-            hold.attend(scene, home, TagBucket::ALL, since);
+            let complete = attended::until(tx, &home).unwrap_or(Completeness::since(now));
+            hold.attend(scene, home, TagBucket::ALL, complete);
         }
-        for (region, bucket, since) in attended::rows(tx).filter(|(region, ..)| *region != home) {
-            hold.attend(scene, region, bucket, since);
+        for (region, bucket, complete) in attended::rows(tx).filter(|(region, ..)| *region != home) {
+            hold.attend(scene, region, bucket, complete);
         }
         overlay.attend(now, hold.regions().collect());
         Relay {
@@ -328,7 +328,7 @@ fn grant(said: &mut Said, tx: &mut dyn Tx, out: &mut Vec<RelayEffect>) {
         match wish {
             HoldWish::Send(peer, frame) => out.push(RelayEffect::Send(peer, frame.encode())),
             HoldWish::Store(order) => out.push(RelayEffect::Store(order)),
-            HoldWish::Note(region, bucket, until) => attended::put(tx, &region, bucket, until),
+            HoldWish::Note(region, bucket, complete) => attended::put(tx, &region, bucket, &complete),
             HoldWish::Forget(region) => attended::delete(tx, &region),
             HoldWish::Serve(..) => unreachable!("the packet room has taken it"),
         }

@@ -261,6 +261,28 @@ impl Play {
         linked.packets.push(packet);
     }
 
+    /// What can be said of a message that never came, for whoever looks why.
+    fn tell_of_lost(&self, stage: &Stage<'_>, sent: &Sent) -> String {
+        let world = stage.population.world();
+        let node = self.guests[sent.guest].node;
+        let region = Prefix::of(stage.population.address(node), stage.options.luminosity);
+        let holders = world.ids().filter(|id| world.held(*id).iter().any(|cell| Some(cell.id) == sent.packet));
+        let relays: Vec<u16> =
+            world.peers_of(node).map(|peer| region.proximity(stage.population.address(peer))).collect();
+        let attending = world.machine(node).and_then(crate::actor::Actor::whole).map(|relay| relay.hold().status());
+        let online = |id: &NodeId| world.is_online(*id);
+        let (on, off): (Vec<NodeId>, Vec<NodeId>) = holders.partition(online);
+        format!(
+            "lost: sent at {} {:?} to {}, held by {} that run and {} that left; its relays share {relays:?} bits, {:?}",
+            sent.at,
+            sent.hold,
+            node.0,
+            on.len(),
+            off.len(),
+            attending.map(|status| (status.attending, status.missing))
+        )
+    }
+
     /// Who can still be the receiver of linked messages: those who were awake whenever he was, as someone knows who takes
     /// him to answer at once; and those who have fetched all that he has fetched, as the relays know that serve them.
     fn report_candidates(&self, stage: &mut Stage<'_>) {
@@ -312,6 +334,8 @@ impl Play {
         let in_class = |sent: &&Sent| now.since(sent.at) / SECOND_US < u64::from(sent.hold.hours()) * 3_600;
         let (lost, lost_ever) =
             (unopened().filter(is_held).filter(in_class).count(), unopened().filter(is_held).count());
+        let told: Vec<String> = unopened().map(|sent| self.tell_of_lost(stage, sent)).collect();
+        told.iter().for_each(|line| stage.progress.warn(line));
         let never_held = unopened().filter(|sent| !is_held(sent)).count();
         stage.put("guests", self.guests.len());
         stage.put("sent", self.sent.len());
