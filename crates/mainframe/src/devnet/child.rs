@@ -30,8 +30,6 @@ pub(crate) struct Plan {
     pub(crate) name: String,
     /// As what it takes part.
     pub(crate) role: Role,
-    /// Its quota of held cells, if not the usual one.
-    pub(crate) hold_max_mib: Option<u32>,
     /// The network's directory.
     pub(crate) network_dir: PathBuf,
     /// The port of its API; 0 for any.
@@ -160,9 +158,6 @@ fn arguments(plan: &Plan, data_dir: &Path) -> Vec<String> {
     if plan.role == Role::Guest {
         arguments.extend(["--role", "guest"].map(str::to_owned));
     }
-    if let Some(mib) = plan.hold_max_mib {
-        arguments.extend(["--hold-max-mib".to_owned(), mib.to_string()]);
-    }
     for locator in &plan.bootstrap {
         arguments.extend(["--bootstrap".to_owned(), locator.to_string()]);
     }
@@ -192,7 +187,6 @@ mod tests {
             index: 1,
             name: "bob".into(),
             role: Role::Relay,
-            hold_max_mib: None,
             network_dir: "/net".into(),
             api_port: 0,
             bootstrap: vec!["/ip4/127.77.0.1/tcp/4001".parse().unwrap()],
@@ -204,9 +198,9 @@ mod tests {
              --listen /ip4/127.77.0.2/tcp/0 --listen /ip4/127.77.0.2/udp/0/quic-v1 \
              --bootstrap /ip4/127.77.0.1/tcp/4001"
         );
-        let guest = Plan { role: Role::Guest, hold_max_mib: Some(7), bootstrap: Vec::new(), ..plan };
+        let guest = Plan { role: Role::Guest, bootstrap: Vec::new(), ..plan };
         let line = arguments(&guest, Path::new("/net/guest1")).join(" ");
-        assert!(line.ends_with("--role guest --hold-max-mib 7"), "{line}");
+        assert!(line.ends_with("--role guest"), "{line}");
     }
 
     #[test]

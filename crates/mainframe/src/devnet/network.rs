@@ -91,8 +91,6 @@ pub(crate) struct Wanted<'a> {
     pub(crate) nodes: usize,
     /// How many guests besides.
     pub(crate) guests: usize,
-    /// Every node's quota of held cells, if not the usual one.
-    pub(crate) hold_max_mib: Option<u32>,
     /// The network's directory.
     pub(crate) dir: &'a Path,
     /// First port of the APIs; 0 for any.
@@ -104,7 +102,7 @@ pub(crate) struct Wanted<'a> {
 impl<'a> Wanted<'a> {
     /// So many relays and no guests.
     pub(crate) fn relays(nodes: usize, dir: &'a Path, patience: Duration) -> Wanted<'a> {
-        Wanted { nodes, guests: 0, hold_max_mib: None, dir, api_port: 0, patience }
+        Wanted { nodes, guests: 0, dir, api_port: 0, patience }
     }
 
     fn total(&self) -> usize {
@@ -117,8 +115,7 @@ impl<'a> Wanted<'a> {
             Some(guest) => (Role::Guest, cast::guest_name(guest)),
         };
         let api_port = if self.api_port == 0 { 0 } else { self.api_port + u16::try_from(index)? };
-        let (network_dir, hold_max_mib) = (self.dir.to_owned(), self.hold_max_mib);
-        Ok(Plan { index, name, role, hold_max_mib, network_dir, api_port, bootstrap })
+        Ok(Plan { index, name, role, network_dir: self.dir.to_owned(), api_port, bootstrap })
     }
 }
 

@@ -198,3 +198,21 @@ pub(super) fn step(step: Step) -> sdk::TraceStep {
         Step::Arrived => sdk::TraceStep::Arrived,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn what_the_disk_said_is_told_and_else_that_it_is_busy() {
+        let why = |refusing, refusal: Option<&NodeError>| {
+            hold_status(HoldStatus { refusing, ..HoldStatus::default() }, refusal).refusing.map(|told| told.why)
+        };
+        let full = NodeError::new(ErrorKind::StoreFailed, "cannot keep cells", "No space left", "Make room.");
+        assert_eq!(why(false, None), None);
+        assert_eq!(why(true, Some(&full)).as_deref(), Some("No space left"));
+        assert_eq!(why(false, Some(&full)).as_deref(), Some("No space left"), "before any cell came");
+        assert!(why(true, None).unwrap().contains("the disk is busy"));
+    }
+}

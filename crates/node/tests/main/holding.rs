@@ -2,7 +2,7 @@
 
 use mainframe_sdk::{AddPerson, Body, Client, Hold, SendBatch, SendRequest};
 
-use crate::world::{joined, start, until};
+use crate::world::{config, joined, start, try_start, until};
 
 /// Messages of the flood: five times what the quota has room for in an hour.
 const FLOOD: usize = 300;
@@ -52,4 +52,8 @@ async fn a_relay_in_a_flood_of_cells_to_hold_stays_within_its_quota_and_forwards
     for node in [last, small, first] {
         node.shutdown().await.unwrap();
     }
+    let again = try_start(config(held_directory.path(), &[("hold_max_mib", "1")])).await.unwrap();
+    let found = again.client().status().await.unwrap().relay.hold;
+    assert_eq!((found.cells, found.bytes), (relay.hold.cells, relay.hold.bytes), "all are there after a restart");
+    again.shutdown().await.unwrap();
 }
