@@ -1,5 +1,7 @@
 //! Guests behind routers, and a network that is cut: real nodes in network namespaces, each with its own command line.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
