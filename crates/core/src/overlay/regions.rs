@@ -125,6 +125,14 @@ impl Overlay {
         self.neighbours.all().iter().filter(closer).count() < self.config.access_relays
     }
 
+    /// Whether a relay is closer than those that have room for us. One that came a moment ago may be a visit.
+    fn is_closer(&self, now: Time, address: &Address) -> bool {
+        let settled = |key: &LinkKey| self.peers.get(key).is_some_and(|peer| peer.has_settled(now));
+        let proximity = self.neighbours.me().proximity(address);
+        let as_close = self.neighbours.within(proximity).iter().filter(|relay| settled(&relay.key));
+        !self.relays.get(address).is_some_and(settled) && as_close.count() < self.config.access_relays
+    }
+
     /// Looks for relays of regions that have too few, and dials whom it found.
     pub(super) fn tend_regions(&mut self, now: Time, out: &mut OverlayOut) {
         let mut all = std::mem::take(&mut self.sought);
@@ -153,7 +161,6 @@ impl Overlay {
             let known = self.book.get(&record.overlay);
             let may = known.is_none_or(|known| known.may_be_dialled(now));
             let serves = !self.relays.contains_key(&record.overlay) && self.serves(&sought.region, &record.overlay);
-            sought.crowded |= serves && sought.tries > 0;
             dialled += usize::from(may && serves && self.dial_record(now, &record, false, out));
         }
         // A guest with access relays looks once for closer ones, and on as long as there were some without room the last time:
@@ -167,7 +174,6 @@ impl Overlay {
         }
         sought.seek_at = now + SEEK_WAITS_MS[sought.tries.min(SEEK_WAITS_MS.len() - 1)];
         sought.tries += 1;
-        sought.crowded = false;
         self.timers.tend_by(sought.seek_at);
         let random = self.random_address();
         let target = super::tending::splice(&sought.region.first_address(), &random, sought.region.luminosity().bits());
@@ -190,6 +196,7 @@ impl Overlay {
                     };
                     sought.candidates = lookup.relays().filter(of_region).take(CANDIDATES_MAX).cloned().collect();
                     if sought.region == self.home() {
+                        sought.crowded = lookup.relays().any(|record| self.is_closer(now, &record.overlay));
                         sought.candidates.extend(self.others_known(now));
                     }
                     self.timers.tend_soon(now);
