@@ -86,6 +86,16 @@ def figure(value):
     return str(value)
 
 
+def found(report, path):
+    """What stands at a path such as `intersection.resident.2.held`, if anything does."""
+    for step in path.split("."):
+        if isinstance(report, list):
+            report = report[int(step)] if int(step) < len(report) else None
+        else:
+            report = report.get(step) if isinstance(report, dict) else None
+    return report
+
+
 def judge(promise, report):
     """What is promised, the figure, and whether it holds."""
     words = promise.split()
@@ -107,9 +117,11 @@ def write_run(entry, section, report, lines, broken):
         text, value, holds = judge(promise, report)
         lines.append(f"| {text} | {value} | {'holds' if holds else '**does not hold**'} |")
         broken += [] if holds else [f"{entry['words']}: {text}, measured {value}"]
-    for key in section.get("shows", []):
-        if key in report:
-            lines.append(f"| `{key}` | {figure(report[key])} | |")
+    for shown in section.get("shows", []):
+        name, _, path = shown.partition(": ")
+        value = found(report, path or name)
+        if value is not None:
+            lines.append(f"| {name if path else f'`{name}`'} | {figure(value)} | |")
     lines += [f"| time, memory | {report['wall_s']:.0f} s, {report['peak_mb']:,} MB | |", ""]
 
 
