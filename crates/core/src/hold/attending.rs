@@ -19,8 +19,8 @@ pub const ATTENDANCES_MAX: usize = super::subscribers::SUBSCRIPTIONS_MAX;
 /// A question is repeated after this long, in milliseconds, and so often (guess).
 const ANSWER_MS: u64 = 3_000;
 const ASKED_MAX: u8 = 3;
-/// How long a relay that did not answer is not asked again, in milliseconds (guess).
-const UNSERVED_MS: u64 = 600_000;
+/// How long a relay that did not answer is not asked again, in milliseconds: as long as a guest leaves it alone (guess).
+const UNSERVED_MS: u64 = 3_600_000;
 /// Relays remembered that did not answer: more than are met in that time.
 pub(super) const UNSERVED_MAX: usize = 256;
 /// How far before the last moment at which all was well a question reaches, in milliseconds: the life of a cell, in which it
@@ -206,7 +206,7 @@ impl Hold {
     }
 
     fn find_sources(&mut self, scene: &mut HoldScene<'_>, attendance: &mut Attendance) {
-        let usable = |relay: &Neighbour| !self.unserved.contains_key(&relay.key);
+        let usable = |relay: &Neighbour| self.unserved.get(&relay.key).is_none_or(|until| *until <= scene.now);
         let best: Vec<Neighbour> =
             attendance.candidates(scene.neighbours).filter(|relay| usable(relay)).copied().collect();
         let connected = |source: &Source| best.iter().any(|relay| relay.key == source.relay.key);

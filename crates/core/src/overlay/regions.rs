@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use mainframe_base::{Address, LinkKey, Luminosity, Prefix, Role, Time};
 
+use super::Overlay;
 use super::lookup::{Lookup, Progress};
 use super::ports::{Goodbye, OverlayOut};
 use super::timers::jittered;
-use super::{Overlay, SHUN_MS};
 use crate::crypto::NodeRecord;
 
 /// Relays wanted in a region that is not our own: one to hear from, one to check it by.
@@ -20,6 +20,9 @@ const CANDIDATES_MAX: usize = 20;
 const OTHERS_MAX: usize = 8;
 /// Waits between look-ups that brought nobody, in milliseconds (guess).
 const SEEK_WAITS_MS: [u64; 5] = [2_000, 10_000, 60_000, 300_000, 600_000];
+/// How long a relay that did not do for us what we were connected to it for is left alone, in milliseconds (guess: who
+/// drops packets does so for long, and would else be the closest with room again and again).
+const USELESS_MS: u64 = 3_600_000;
 /// How long a guest stays with an access relay, in milliseconds (guess): an access relay sees when its guest sends. Changing
 /// it seldom shows the guest to few, never changing it shows everything to one.
 const ROTATE_MS: u64 = 6 * 3_600 * 1_000;
@@ -88,7 +91,7 @@ impl Overlay {
         let Some(address) = self.peers.get(&key).and_then(super::Peer::address) else { return };
         if self.me.role_is(Role::Guest) || self.is_attended(&address) {
             self.book.decline(now, &address);
-            self.shun(now, key, SHUN_MS);
+            self.shun(now, key, USELESS_MS);
             self.hang_up(now, key, Goodbye::Pruned, out);
         }
     }
@@ -125,6 +128,10 @@ impl Overlay {
         self.neighbours.all().iter().filter(closer).count() < self.config.access_relays
     }
 
+    fn stands(&self, record: &NodeRecord) -> bool {
+        self.relays.contains_key(&record.overlay)
+    }
+
     /// Whether a relay is closer than those that have room for us. One that came a moment ago may be a visit.
     fn is_closer(&self, now: Time, address: &Address) -> bool {
         let settled = |key: &LinkKey| self.peers.get(key).is_some_and(|peer| peer.has_settled(now));
@@ -155,13 +162,15 @@ impl Overlay {
             sought.candidates = self.others_known(now).into();
         }
         let mut dialled = 0;
+        // The best first: when one of them is not needed, neither are those behind it, as long as those who stand stay.
         while dialled < wanted
-            && let Some(record) = sought.candidates.pop_front()
+            && let Some(record) = sought
+                .candidates
+                .pop_front_if(|record| self.stands(record) || self.serves(&sought.region, &record.overlay))
         {
             let known = self.book.get(&record.overlay);
-            let may = known.is_none_or(|known| known.may_be_dialled(now));
-            let serves = !self.relays.contains_key(&record.overlay) && self.serves(&sought.region, &record.overlay);
-            dialled += usize::from(may && serves && self.dial_record(now, &record, false, out));
+            let may = known.is_none_or(|known| known.may_be_dialled(now)) && !self.stands(&record);
+            dialled += usize::from(may && self.dial_record(now, &record, false, out));
         }
         // A guest with access relays looks once for closer ones, and on as long as there were some without room the last time:
         // on a visit it gets what they hold.
