@@ -3,7 +3,7 @@
 //! Rooms, each importing only from those above it; rooms on one line never import each other:
 //!
 //! ```text
-//! bucket  codec             how much may somebody ask for; how bytes are read
+//! bucket  codec  jitter      how much may somebody ask for; how bytes are read; how nodes do not act together
 //! crypto                     keys, records, sealing
 //! wire  store  neighbours    what crosses a link; where state is kept; whom we are connected to
 //! cost                       the price table and the luminosity advisor
@@ -18,6 +18,7 @@ pub mod codec;
 pub mod cost;
 pub mod crypto;
 pub mod hold;
+mod jitter;
 pub mod neighbours;
 pub mod overlay;
 pub mod packet;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Rooms of the core from left to right; a room imports only from groups before its own.
 const ROOMS: [&[&str]; 6] = [
-    &["bucket", "codec"],
+    &["bucket", "codec", "jitter"],
     &["crypto"],
     &["wire", "store", "neighbours"],
     &["cost"],

@@ -53,22 +53,22 @@ impl Candidate {
 impl Reachability {
     /// At the other end of that connection we are seen by this address. True if others are to be asked about it.
     pub(crate) fn seen(&mut self, locator: Locator, on: ConnectionId) -> bool {
-        let new = !self.candidates.contains_key(&locator);
-        if new && !self.make_room() {
-            return false;
-        }
-        self.candidates.entry(locator).or_default().seen_on.insert(on);
-        new
+        self.ground(locator, |candidate| _ = candidate.seen_on.insert(on))
     }
 
     /// Our router says that this address leads to us. True if others are to be asked about it.
     #[cfg(any(test, feature = "upnp"))]
     pub(crate) fn mapped(&mut self, locator: Locator) -> bool {
+        self.ground(locator, |candidate| candidate.mapped = true)
+    }
+
+    /// There is reason to believe in an address. True if it is new.
+    fn ground(&mut self, locator: Locator, note: impl FnOnce(&mut Candidate)) -> bool {
         let new = !self.candidates.contains_key(&locator);
         if new && !self.make_room() {
             return false;
         }
-        self.candidates.entry(locator).or_default().mapped = true;
+        note(self.candidates.entry(locator).or_default());
         new
     }
 

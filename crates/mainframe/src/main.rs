@@ -8,6 +8,7 @@
 //! bench      measurements
 //! settings  log   from flags to the node's configuration; where log lines go
 //! reach  output  failure  signals   how a node is reached, how results are printed, how commands fail and stop
+//! wall_time  the machine's clock
 //! ```
 
 mod bench;
@@ -21,6 +22,7 @@ mod output;
 mod reach;
 mod settings;
 mod signals;
+mod wall_time;
 
 use std::process::ExitCode;
 

@@ -21,10 +21,10 @@ use crate::clock::Clock;
 use crate::desk::{Answer, Desk, NoAnswer, Question};
 use crate::error::{ErrorKind, NodeError};
 use crate::files;
-use crate::held::HoldThread;
+use crate::held::{HELD_DIRECTORY, HoldThread};
 use crate::mailbox::Mailbox;
 use crate::random;
-use crate::relay_loop::{QUEUE_MAX, RelayLoop, RelayWork};
+use crate::relay_loop::{QUEUE_MAX, RelayLoop, RelayWork, reporter};
 use crate::store::{Half, SqliteStore};
 
 /// How long the relay half may take to answer a question; it never blocks.
@@ -74,11 +74,7 @@ impl BareRelay {
         let myself =
             Myself { network, role: Role::Relay, keys, seed: ADDRESS_SEED, verifier: Verifier::new(VERIFIED_MAX) };
         let config = RelayConfig { overlay: OverlayConfig::small_network(), ..RelayConfig::default() };
-        let reports = work.clone();
-        let (held, found) = HoldThread::start(&directory.join("held"), move |report| {
-            // A relay half that has stopped needs no reports.
-            let _ = reports.blocking_send(RelayWork::Input(RelayInput::Store(report)));
-        })?;
+        let (held, found) = HoldThread::start(&directory.join(HELD_DIRECTORY), reporter(work.clone()))?;
         let relay = Relay::new(clock.now(), config, myself, Vec::new(), random::bytes(), found, &store);
         let mailbox = Arc::new(Mailbox::default());
         let desk = Arc::new(Desk::new(work.clone(), mailbox.clone()));

@@ -6,9 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mainframe_base::{Address, Locator};
-use mainframe_core::switchboard::{
-    EndpointEffect, EndpointInput, EndpointReply, HeldCell, RelayCommand, RelayInput, RelayReply,
-};
+use mainframe_core::switchboard::{EndpointEffect, EndpointInput, EndpointReply, HeldCell, RelayCommand, RelayReply};
 use mainframe_link::{Link, LinkConfig, LinkError};
 use mainframe_sdk::{Client, ENDPOINT_FILE, EndpointFile};
 use tokio::net::TcpListener;
@@ -22,20 +20,18 @@ use crate::endpoint_loop::EndpointLoop;
 use crate::error::{ErrorKind, NodeError};
 use crate::files::{self, DirectoryLock};
 use crate::halves;
-use crate::held::HoldThread;
+use crate::held::{HELD_DIRECTORY, HoldThread};
 use crate::key_file::KeyFile;
 use crate::keyring::Keyring;
 use crate::mailbox::Mailbox;
 use crate::password::Password;
 use crate::people::People;
-use crate::relay_loop::{QUEUE_MAX, RelayLoop, RelayWork};
+use crate::relay_loop::{QUEUE_MAX, RelayLoop, RelayWork, reporter};
 use crate::store::{Half, SqliteStore};
 use crate::tokens::TokenBook;
 
 /// The peer cache holds some 10,000 records of half a kilobyte; more is damage.
 const RELAY_STORE_MAX_MIB: u32 = 64;
-/// Where held cells lie in the data directory.
-const HELD_DIRECTORY: &str = "held";
 /// How long a stopping node waits for what it has in custody to be taken over (guess: the longest hop's time-out).
 const FLUSH_PATIENCE: Duration = Duration::from_secs(3);
 const FLUSH_STEP: Duration = Duration::from_millis(50);
@@ -295,11 +291,7 @@ async fn start_link(config: &Config, keyring: &Keyring, events: mpsc::Sender<Rel
 
 /// The store of held cells, and what is in it. A node that cannot open it forwards as well as ever, and holds nothing.
 fn held(config: &Config, relay: mpsc::Sender<RelayWork>) -> (HoldThread, Vec<HeldCell>) {
-    let report = move |report| {
-        // A relay half that has stopped needs no reports.
-        let _ = relay.blocking_send(RelayWork::Input(RelayInput::Store(report)));
-    };
-    HoldThread::start(&config.data_dir.join(HELD_DIRECTORY), report).unwrap_or_else(|error| {
+    HoldThread::start(&config.data_dir.join(HELD_DIRECTORY), reporter(relay)).unwrap_or_else(|error| {
         tracing::error!(%error, "no cells are held for others");
         (HoldThread::none(error), Vec::new())
     })

@@ -40,6 +40,14 @@ impl From<LinkEvent> for RelayWork {
     }
 }
 
+/// Brings the store's reports to the relay half's thread.
+pub(crate) fn reporter(relay: mpsc::Sender<RelayWork>) -> impl Fn(StoreReport) + Send + 'static {
+    move |report| {
+        // A relay half that has stopped needs no reports.
+        let _ = relay.blocking_send(RelayWork::Input(RelayInput::Store(report)));
+    }
+}
+
 /// The relay half and everything it touches.
 pub(crate) struct RelayLoop {
     pub(crate) relay: Relay,

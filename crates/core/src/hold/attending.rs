@@ -9,6 +9,7 @@ use mainframe_base::{ADDRESS_BITS, LinkKey, Luminosity, PacketId, Prefix, Proxim
 use rand_core::Rng;
 
 use super::{Completeness, Hold, HoldFact, HoldScene, HoldWish};
+use crate::jitter::jittered;
 use crate::neighbours::{Neighbour, Neighbours};
 use crate::wire::{Ask, Cell, Frame, Hearing, Held, HoldClass, Hour, LIVE_BUCKETS_MAX, Subscribe, TagBucket};
 
@@ -134,8 +135,8 @@ impl Attendance {
 }
 
 impl Hold {
-    /// Listens to a region from now on, and gets what is held of what was sent to it and is not known to have come. Nothing happens if it is
-    /// listened to already, or if too many are.
+    /// Listens to a region from now on, and gets what is held of what was sent to it and is not known to have come.
+    /// Nothing happens if it is listened to already, or if too many are.
     pub fn attend(
         &mut self,
         scene: &mut HoldScene<'_>,
@@ -270,11 +271,10 @@ impl Hold {
         }
     }
 
-    /// Spread over a quarter, so that those who came together do not ask together.
     fn recheck_ms(&mut self, scene: &HoldScene<'_>, region: &Prefix) -> u64 {
         let resident = scene.neighbours.is_relay() && region.matches(scene.neighbours.me());
         let mean = if resident { self.config.recheck_ms * RESIDENT_PATIENCE } else { self.config.recheck_ms };
-        mean * 7 / 8 + self.rng.next_u64() % (mean / 4).max(1)
+        jittered(mean, self.rng.next_u64())
     }
 
     fn ask_on(&mut self, scene: &mut HoldScene<'_>, attendance: &mut Attendance) {

@@ -149,29 +149,19 @@ impl Fetches {
     pub(super) fn lose(&mut self, peer: &LinkKey) {
         self.waiting.remove(peer);
         self.under_way.remove(peer);
-        let told: Vec<PacketId> = self
-            .wanted
-            .iter_mut()
-            .filter(|(_, fetch)| fetch.sources.contains(peer))
-            .map(|(id, fetch)| {
-                fetch.sources.retain(|source| source != peer);
-                *id
-            })
-            .collect();
-        for id in told {
-            let Some(fetch) = self.wanted.get_mut(&id) else { continue };
-            let asked = fetch.asked.take_if(|(asked, _)| asked == peer);
-            let next = fetch.sources.front().copied();
-            let idle = fetch.asked.is_none();
-            if let Some((_, due)) = asked {
-                self.due.remove(&(due, id));
+        let (waiting, due) = (&mut self.waiting, &mut self.due);
+        self.wanted.retain(|id, fetch| {
+            let Some(at) = fetch.sources.iter().position(|source| source == peer) else { return true };
+            fetch.sources.remove(at);
+            if let Some((_, asked_until)) = fetch.asked.take_if(|(asked, _)| asked == peer) {
+                due.remove(&(asked_until, *id));
             }
-            match next {
-                Some(next) if idle => self.waiting.entry(next).or_default().push_back(id),
-                Some(_) => {}
-                None => _ = self.wanted.remove(&id),
+            let Some(next) = fetch.sources.front() else { return false };
+            if fetch.asked.is_none() {
+                waiting.entry(*next).or_default().push_back(*id);
             }
-        }
+            true
+        });
     }
 
     /// A cell that is not held here has been here.

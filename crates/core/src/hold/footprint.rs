@@ -12,12 +12,11 @@ impl Hold {
     /// Sizes now, and what they never exceed.
     pub fn footprint(&self) -> Vec<Held> {
         let (bytes, bytes_max) = self.catalogue.bytes();
-        let (reads, _) = self.serving.sizes();
         let held = |name, now, bound| Held { name, now, bound };
         vec![
             held("held_bytes", bytes as usize, bytes_max as usize),
             held("subscribers", self.subscribers.len(), SUBSCRIBERS_MAX),
-            held("held_reads", reads, READS_MAX),
+            held("held_reads", self.serving.reads(), READS_MAX),
             held("held_wanted", self.fetches.len(), WANTED_MAX),
             held("held_had", self.fetches.had(), HAD_MAX),
             held("attendances", self.attendances.len(), ATTENDANCES_MAX),

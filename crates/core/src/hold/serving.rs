@@ -55,9 +55,9 @@ impl Serving {
         self.reads.values_mut().for_each(|readers| _ = readers.remove(peer));
     }
 
-    /// Cells being read, and peers with an allowance of their own.
-    pub(super) fn sizes(&self) -> (usize, usize) {
-        (self.reads.len(), self.allowances.len())
+    /// Cells being read.
+    pub(super) fn reads(&self) -> usize {
+        self.reads.len()
     }
 }
 

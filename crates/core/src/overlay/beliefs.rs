@@ -10,7 +10,8 @@ use super::Overlay;
 use super::book::span;
 use super::peer::Purpose;
 use super::ports::{OverlayOut, OverlayWish};
-use super::timers::{jittered, never};
+use super::timers::never;
+use crate::jitter::jittered;
 use crate::wire::{Frame, Neighbourhood, PEERS_MAX};
 
 /// A peer is not asked again sooner because of a difference, in milliseconds (guess: a dial's time).

@@ -12,8 +12,8 @@ use mainframe_base::{ADDRESS_BITS, Address, LinkKey, Proximity, Time};
 
 use super::OverlayConfig;
 use super::depth::Fill;
-use super::timers::jittered;
 use crate::crypto::NodeRecord;
+use crate::jitter::jittered;
 
 /// Failures after which hearsay is forgotten: 5, 10 and 20 s apart, well under a minute.
 const HEARSAY_FAILURES_MAX: u8 = 3;

@@ -7,8 +7,9 @@ use rand_chacha::rand_core::Rng;
 
 use super::Overlay;
 use super::ports::{OverlayOut, OverlayWish};
-use super::timers::{jittered, never};
+use super::timers::never;
 use crate::crypto::NodeRecord;
+use crate::jitter::jittered;
 
 /// When a dial without an answer is given up, in milliseconds: after the transports have (10 s).
 const DIAL_MS: u64 = 15_000;

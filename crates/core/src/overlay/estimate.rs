@@ -14,9 +14,8 @@ use super::book::span;
 use super::census::Census;
 use super::lookup::{Lookup, Progress};
 use super::ports::{Estimate, OverlayFact, OverlayOut, RegionCount};
-use super::tending::splice;
-use super::timers::jittered;
 use crate::crypto::NodeRecord;
+use crate::jitter::jittered;
 use crate::wire::PEERS_MAX;
 
 /// Look-ups at once (guess).
@@ -197,10 +196,9 @@ impl Overlay {
     }
 
     fn start_lookup(&mut self, now: Time, round: &mut Round, aim: Aim) {
-        let random = self.random_address();
         let target = match aim {
-            Aim::Size => random,
-            Aim::Piece(piece) => splice(&piece.first_address(), &random, piece.luminosity().bits()),
+            Aim::Size => self.random_address(),
+            Aim::Piece(piece) => self.random_address_within(&piece),
         };
         let connected = self.closest(&target, PEERS_MAX, None);
         let connected = connected.iter().filter_map(|key| self.record_of(key));

@@ -8,9 +8,12 @@ use mainframe_base::{Address, LinkKey, Luminosity, Prefix, Role, Time};
 
 use super::Overlay;
 use super::lookup::{Lookup, Progress};
+use super::peer::Peer;
 use super::ports::{Goodbye, OverlayOut};
-use super::timers::jittered;
+use super::timers::search_wait_ms;
 use crate::crypto::NodeRecord;
+use crate::jitter::jittered;
+use crate::neighbours::Neighbour;
 
 /// Relays wanted in a region that is not our own: one to hear from, one to check it by.
 const RELAYS_WANTED: usize = 2;
@@ -18,8 +21,6 @@ const RELAYS_WANTED: usize = 2;
 const CANDIDATES_MAX: usize = 20;
 /// Other known relays that a guest tries beside them (guess).
 const OTHERS_MAX: usize = 8;
-/// Waits between look-ups that brought nobody, in milliseconds (guess).
-const SEEK_WAITS_MS: [u64; 5] = [2_000, 10_000, 60_000, 300_000, 600_000];
 /// How long a relay that did not do for us what we were connected to it for is left alone, in milliseconds (guess: who
 /// drops packets does so for long, and would else be the closest with room again and again).
 const USELESS_MS: u64 = 3_600_000;
@@ -88,7 +89,7 @@ impl Overlay {
 
     /// A relay does not do for us what we are connected to it for.
     pub fn let_go(&mut self, now: Time, key: LinkKey, out: &mut OverlayOut) {
-        let Some(address) = self.peers.get(&key).and_then(super::Peer::address) else { return };
+        let Some(address) = self.peers.get(&key).and_then(Peer::address) else { return };
         if self.me.role_is(Role::Guest) || self.is_attended(&address) {
             self.book.decline(now, &address);
             self.shun(now, key, USELESS_MS);
@@ -124,7 +125,7 @@ impl Overlay {
         if *region != self.home() {
             return region.matches(address) && self.standing(region) < RELAYS_WANTED;
         }
-        let closer = |relay: &&crate::neighbours::Neighbour| relay.proximity >= region.proximity(address);
+        let closer = |relay: &&Neighbour| relay.proximity >= region.proximity(address);
         self.neighbours.all().iter().filter(closer).count() < self.config.access_relays
     }
 
@@ -161,6 +162,21 @@ impl Overlay {
         if is_home && !std::mem::replace(&mut sought.recalled, true) {
             sought.candidates = self.others_known(now).into();
         }
+        let dialled = self.dial_candidates(now, sought, wanted, out);
+        // A guest with access relays looks once for closer ones, and on as long as there were some without room the last time:
+        // on a visit it gets what they hold.
+        let enough = standing >= wanted && (!is_home || sought.tries > 0 && !sought.crowded);
+        if dialled > 0 || enough {
+            return;
+        }
+        if now < sought.seek_at {
+            return self.timers.tend_by(sought.seek_at);
+        }
+        self.begin_lookup(now, sought);
+    }
+
+    /// Dials as many as are wanted, and says how many that are.
+    fn dial_candidates(&mut self, now: Time, sought: &mut Sought, wanted: usize, out: &mut OverlayOut) -> usize {
         let mut dialled = 0;
         // The best first: when one of them is not needed, neither are those behind it, as long as those who stand stay.
         while dialled < wanted
@@ -172,24 +188,17 @@ impl Overlay {
             let may = known.is_none_or(|known| known.may_be_dialled(now)) && !self.stands(&record);
             dialled += usize::from(may && self.dial_record(now, &record, false, out));
         }
-        // A guest with access relays looks once for closer ones, and on as long as there were some without room the last time:
-        // on a visit it gets what they hold.
-        let enough = standing >= wanted && (!is_home || sought.tries > 0 && !sought.crowded);
-        if dialled > 0 || enough {
-            return;
-        }
-        if now < sought.seek_at {
-            return self.timers.tend_by(sought.seek_at);
-        }
-        sought.seek_at = now + SEEK_WAITS_MS[sought.tries.min(SEEK_WAITS_MS.len() - 1)];
+        dialled
+    }
+
+    fn begin_lookup(&mut self, now: Time, sought: &mut Sought) {
+        sought.seek_at = now + search_wait_ms(sought.tries);
         sought.tries += 1;
         self.timers.tend_by(sought.seek_at);
-        let random = self.random_address();
-        let target = super::tending::splice(&sought.region.first_address(), &random, sought.region.luminosity().bits());
-        let connected = self.relays.values().filter_map(|key| self.record_of(key)).cloned();
-        let known: Vec<Arc<NodeRecord>> = connected.collect();
+        let target = self.random_address_within(&sought.region);
         let id = self.estimator.take_lookup_id();
-        sought.lookup = Some((id, Lookup::of(now, target, known.into_iter())));
+        let connected = self.relays.values().filter_map(|key| self.record_of(key)).cloned();
+        sought.lookup = Some((id, Lookup::of(now, target, connected)));
     }
 
     /// Goes on with the look-ups for regions as answers come.
@@ -199,20 +208,22 @@ impl Overlay {
             let Some((id, mut lookup)) = sought.lookup.take() else { continue };
             match self.advance(now, id, &mut lookup, out) {
                 Progress::Open => sought.lookup = Some((id, lookup)),
-                Progress::Found | Progress::Late => {
-                    let of_region = |record: &&Arc<NodeRecord>| {
-                        sought.region == self.home() || sought.region.matches(&record.overlay)
-                    };
-                    sought.candidates = lookup.relays().filter(of_region).take(CANDIDATES_MAX).cloned().collect();
-                    if sought.region == self.home() {
-                        sought.crowded = lookup.relays().any(|record| self.is_closer(now, &record.overlay));
-                        sought.candidates.extend(self.others_known(now));
-                    }
-                    self.timers.tend_soon(now);
-                }
+                Progress::Found | Progress::Late => self.weigh(now, sought, &lookup),
             }
         }
         self.sought = all;
+    }
+
+    /// Whom of those that a look-up found we would rather have than others.
+    fn weigh(&mut self, now: Time, sought: &mut Sought, lookup: &Lookup) {
+        let is_home = sought.region == self.home();
+        let of_region = |record: &&Arc<NodeRecord>| is_home || sought.region.matches(&record.overlay);
+        sought.candidates = lookup.relays().filter(of_region).take(CANDIDATES_MAX).cloned().collect();
+        if is_home {
+            sought.crowded = lookup.relays().any(|record| self.is_closer(now, &record.overlay));
+            sought.candidates.extend(self.others_known(now));
+        }
+        self.timers.tend_soon(now);
     }
 
     /// Relays further away, the closest first: where all near us are full, one far away is better than none.

@@ -14,14 +14,12 @@ use super::book::{Known, slot_address, slot_length, suffix_of};
 use super::peer::{HELLO_AGAIN_MS, HELLO_MS, Peer, Purpose, Question};
 use super::ports::{Goodbye, OverlayFact, OverlayOut};
 use super::pruning::Subnet;
-use super::timers::never;
+use super::timers::{never, search_wait_ms};
 use crate::crypto::NodeRecord;
 use crate::wire::PEERS_MAX;
 
 /// Records asked for to fill one suffix: one to dial and three spares.
 const SLOT_RECORDS: u8 = 4;
-/// Waits between questions about a suffix nobody seems to be in, in milliseconds (guess).
-const SLOT_WAITS_MS: [u64; 5] = [2_000, 10_000, 60_000, 300_000, 600_000];
 /// Time between two surveys, in milliseconds: enough to dial whom the first one found (guess).
 const SURVEY_MS: u64 = 3_000;
 /// Relays asked in a survey, the closest first (guess: more than a neighbourhood of 8 usually has).
@@ -198,7 +196,7 @@ impl Overlay {
             self.timers.tend_by(now + 1_000);
             return slot.tries;
         }
-        let ask_at = now + SLOT_WAITS_MS[slot.tries.min(SLOT_WAITS_MS.len() - 1)];
+        let ask_at = now + search_wait_ms(slot.tries);
         self.slots.insert((bin, suffix), Slot { ask_at, tries: slot.tries + 1 });
         self.timers.tend_by(ask_at);
         slot.tries + 1
@@ -208,8 +206,7 @@ impl Overlay {
     fn random_address_in(&mut self, bin: Proximity, suffix: u8) -> Address {
         let bits = self.config.suffix_bits();
         let slot = slot_address(&self.me.address(), bin, suffix, bits);
-        let random = self.random_address();
-        splice(&slot, &random, slot_length(bin, bits))
+        self.random_address_from(&slot, slot_length(bin, bits))
     }
 
     /// Asks those nearest to us who is near us: once each in every survey.
@@ -330,6 +327,17 @@ impl Overlay {
         }
     }
 
+    /// Random within a region.
+    pub(super) fn random_address_within(&mut self, region: &Prefix) -> Address {
+        self.random_address_from(&region.first_address(), region.luminosity().bits())
+    }
+
+    /// Random, but for its first bits.
+    fn random_address_from(&mut self, first: &Address, bits: u16) -> Address {
+        let random = self.random_address();
+        splice(first, &random, bits)
+    }
+
     pub(super) fn random_address(&mut self) -> Address {
         let mut bytes = [0; 32];
         for chunk in bytes.chunks_exact_mut(8) {
@@ -345,7 +353,7 @@ fn patience_with(peers: &BTreeMap<LinkKey, Peer>, key: &LinkKey) -> Time {
 }
 
 /// The first `bits` bits of one address and the rest of another.
-pub(super) fn splice(first: &Address, rest: &Address, bits: u16) -> Address {
+fn splice(first: &Address, rest: &Address, bits: u16) -> Address {
     let mut bytes = rest.0;
     for (index, byte) in bytes.iter_mut().enumerate() {
         let kept = usize::from(bits).saturating_sub(index * 8).min(8);

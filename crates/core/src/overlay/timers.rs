@@ -5,11 +5,14 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 
 use super::OverlayConfig;
+use crate::jitter::jittered;
 
 /// How long changes are gathered before the table is tended, in milliseconds (guess: below a link's round trip).
 const TEND_MS: u64 = 50;
 /// How long changes of the neighbourhood are gathered before they are told, in milliseconds (guess).
 const CHANGE_MS: u64 = 1_000;
+/// Waits between searches for relays that are missing, in milliseconds (guess).
+const SEARCH_WAITS_MS: [u64; 5] = [2_000, 10_000, 60_000, 300_000, 600_000];
 const NEVER: Time = Time(u64::MAX);
 
 #[derive(Clone, Debug)]
@@ -76,9 +79,9 @@ impl Timers {
     }
 }
 
-/// The span, give or take an eighth, so that nodes started together do not act together.
-pub(super) fn jittered(span_ms: u64, random: u64) -> u64 {
-    span_ms - span_ms / 8 + random % (span_ms / 4).max(1)
+/// How long to wait after a search that brought nobody, in milliseconds: the longer, the more of them there were.
+pub(super) fn search_wait_ms(tries: usize) -> u64 {
+    SEARCH_WAITS_MS[tries.min(SEARCH_WAITS_MS.len() - 1)]
 }
 
 /// A moment that never comes.

@@ -6,18 +6,24 @@ use super::handover::Order;
 use super::partition::{Asked, asked};
 use super::route::Aim;
 use super::seen::Seen;
-use super::{PacketFact, Packets, Scene, Step};
+use super::{PacketFact, Packets, Scene};
 use crate::wire::{Cell, CellFrame, Receipt, Verdict};
 
 impl Packets {
-    /// A cell from a peer that has said who it is. Custody is answered before anyone looks for whom the cell is. `expected`:
-    /// we asked this peer for what is held, or listen to a region there.
-    pub fn cell(&mut self, scene: &mut Scene<'_>, from: LinkKey, frame: CellFrame, expected: bool) {
+    /// A cell from a peer that has said who it is. Custody is answered before anyone looks for whom the cell is. `expected`
+    /// says whether we asked this peer for what is held, or listen to a region there.
+    pub fn cell(
+        &mut self,
+        scene: &mut Scene<'_>,
+        from: LinkKey,
+        frame: CellFrame,
+        expected: impl FnOnce(&Cell) -> bool,
+    ) {
         self.counters.cells_received += 1;
         let nonce = frame.custody_nonce;
         let served = frame.responsibility == Some(Luminosity::FULL);
         let away = !scene.neighbours.is_inside(&frame.cell.destination());
-        if served && (expected || away && self.is_pulled_from(&from, &frame.cell.id())) {
+        if served && (expected(&frame.cell) || away && self.is_pulled_from(&from, &frame.cell.id())) {
             self.take_served(scene, &frame.cell);
             return self.owe_receipt(from, Receipt { nonce, verdict: Verdict::TookOver });
         }
@@ -71,10 +77,7 @@ impl Packets {
             self.counters.cells_duplicate += 1;
             return;
         }
-        self.mark(scene.now, cell, |seen| seen.responsibility = Some(Luminosity::FULL));
-        self.counters.cells_delivered += 1;
-        scene.out.facts.push(PacketFact::Stepped { id: cell.id(), peer: None, step: Step::Arrived });
-        scene.out.arrived.push(self.config.keeping.keep(cell));
+        self.deliver(scene, self.config.keeping.keep(cell), Luminosity::FULL);
     }
 
     /// A packet on its way to a region that is not ours.

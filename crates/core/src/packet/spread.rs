@@ -49,12 +49,17 @@ impl Packets {
 
     /// Keeps a packet of our region and hands it to the endpoint half.
     pub(super) fn arrive(&mut self, scene: &mut Scene<'_>, cell: &Cell, responsibility: Luminosity) {
-        self.mark(scene.now, cell, |seen| seen.responsibility = Some(responsibility));
         let kept = self.config.keeping.keep(cell);
         self.ring.put(scene.now, kept.clone());
-        self.counters.cells_delivered += 1;
         self.schedule_gossip(scene.now);
-        scene.out.facts.push(PacketFact::Stepped { id: cell.id(), peer: None, step: Step::Arrived });
+        self.deliver(scene, kept, responsibility);
+    }
+
+    /// Hands a packet to the endpoint half.
+    pub(super) fn deliver(&mut self, scene: &mut Scene<'_>, kept: Cell, responsibility: Luminosity) {
+        self.mark(scene.now, &kept, |seen| seen.responsibility = Some(responsibility));
+        self.counters.cells_delivered += 1;
+        scene.out.facts.push(PacketFact::Stepped { id: kept.id(), peer: None, step: Step::Arrived });
         scene.out.arrived.push(kept);
     }
 

@@ -114,7 +114,7 @@ impl World {
             return;
         }
         self.with(to, |packets, scene| match frame {
-            Frame::Cell(frame) => packets.cell(scene, from, frame, false),
+            Frame::Cell(frame) => packets.cell(scene, from, frame, |_| false),
             Frame::Custody(receipts) => packets.receipts(scene, from, &receipts),
             Frame::Digest(digests) => packets.digests(scene, from, &digests),
             Frame::Pull(pulls) => drop(packets.pulls(scene, from, &pulls)),

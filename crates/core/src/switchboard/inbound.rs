@@ -51,8 +51,7 @@ impl Relay {
         let hold_scene = &mut HoldScene { now, neighbours, out: &mut said.hold };
         match frame {
             Frame::Cell(frame) => {
-                let expected = self.hold.expects(hold_scene, &from, &frame.cell);
-                self.packets.cell(scene, from, frame, expected);
+                self.packets.cell(scene, from, frame, |cell| self.hold.expects(hold_scene, &from, cell));
             }
             Frame::Custody(receipts) => self.packets.receipts(scene, from, &receipts),
             Frame::Digest(digests) => self.packets.digests(scene, from, &digests),

@@ -8,7 +8,8 @@ use mainframe_node::BareRelay;
 
 use super::figures::percentile;
 use super::part::{Counted, Latencies};
-use super::relay_part::{made_at_us, now_us};
+use super::relay_part::made_at_us;
+use crate::wall_time::now_us;
 
 /// Times kept: ten seconds at a hundred thousand cells a second; further cells are only counted.
 const KEPT_MAX: usize = 1_000_000;

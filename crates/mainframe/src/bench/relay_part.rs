@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use mainframe_base::{Address, Luminosity, Prefix, Refusal, Tag, Time};
@@ -16,6 +16,7 @@ use super::counter::Counter;
 use super::part::{Carrier, Done, Latencies, Offered, Order, Queues};
 use super::process::Place;
 use crate::output::line;
+use crate::wall_time::now_us;
 
 /// Cells offered and not yet answered at full load: more than the driver's queue holds.
 const UNANSWERED_MAX: usize = 2_048;
@@ -202,12 +203,6 @@ fn cell(to: Address, number: u64) -> Cell {
 /// When a cell of a benchmark was made, in microseconds since the Unix epoch.
 pub(crate) fn made_at_us(cell: &Cell) -> Option<u64> {
     cell.body().first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
-}
-
-/// Microseconds since the Unix epoch: the same clock in all processes of a machine.
-pub(crate) fn now_us() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `net`: the overlay as this node sees it.
 
 use std::collections::BTreeMap;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use mainframe_sdk::{
     AttendRequest, AttendanceSource, Attended, EstimateRequest, Hearing, Peer, Peers, RegionEstimate, Regions,
@@ -12,6 +11,7 @@ use super::status::duration;
 use crate::cli::{Attend, Global, Net};
 use crate::output::{Output, table};
 use crate::reach;
+use crate::wall_time::now_ms;
 
 /// Runs the command.
 ///
@@ -50,11 +50,6 @@ fn attend_request(wanted: &Attend) -> AttendRequest {
     let since_ms = wanted.since.map(|period_ms| now_ms().saturating_sub(period_ms));
     let (tag, candidates_min) = (wanted.tag.clone(), wanted.candidates);
     AttendRequest { since_ms, tag, candidates_min, ..AttendRequest::to(wanted.region.to_string()) }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn attended_text(attended: &Attended) -> String {

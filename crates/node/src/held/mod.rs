@@ -21,5 +21,8 @@ mod store;
 mod tests;
 mod thread;
 
+/// Where held cells lie in the data directory.
+pub(crate) const HELD_DIRECTORY: &str = "held";
+
 pub use store::HeldStore;
 pub use thread::{BATCH_MAX, Busy, HoldThread, KEEPS_MAX, READS_MAX};

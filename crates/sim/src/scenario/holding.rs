@@ -7,7 +7,6 @@ use mainframe_core::switchboard::{
     CommandId, Endpoint, EndpointCommand, EndpointConfig, HeldCell, Letter, Outcome, Recipient, RelayReply,
 };
 use mainframe_core::wire::{BudgetClass, HoldClass};
-use serde::Serialize;
 
 use super::Stage;
 use crate::figures::{mean, percentile, ratio};
@@ -384,7 +383,7 @@ fn leaving(stage: &mut Stage<'_>, from: Moment) -> Vec<(Moment, NodeId)> {
     leaving
 }
 
-#[derive(Default, Serialize)]
+#[derive(Default)]
 struct Served {
     attended: u64,
     per_relay_max: usize,

@@ -165,7 +165,7 @@ impl Awake {
         let Awake { packets, neighbours, .. } = self;
         let scene = &mut Scene { now, neighbours, out };
         match frame {
-            Ok(Frame::Cell(frame)) => packets.cell(scene, from, frame, false),
+            Ok(Frame::Cell(frame)) => packets.cell(scene, from, frame, |_| false),
             Ok(Frame::Custody(receipts)) => packets.receipts(scene, from, &receipts),
             Ok(Frame::Digest(digests)) => packets.digests(scene, from, &digests),
             Ok(Frame::Pull(pulls)) => drop(packets.pulls(scene, from, &pulls)),
