@@ -61,6 +61,27 @@ public_bytes!(
     32
 );
 public_bytes!(
+    /// A person's ed25519 public key: who they are, to everyone they ever talk to. It signs cards and devices, and is
+    /// no node's.
+    IdentityKey,
+    32
+);
+public_bytes!(
+    /// A device's ed25519 public key: one leaf of every session its person is in. Certified by the identity.
+    DeviceKey,
+    32
+);
+public_bytes!(
+    /// A session's name among those who are in it: random, and never seen on the wire outside of a seal.
+    SessionId,
+    16
+);
+public_bytes!(
+    /// A device's short name inside a session: the first 8 bytes of BLAKE3 over its key.
+    DeviceId,
+    8
+);
+public_bytes!(
     /// An account on a blockchain: the last 20 bytes of keccak256 of a secp256k1 public key. Told in the direct
     /// `Hello` only, never gossiped.
     ChainAccount,

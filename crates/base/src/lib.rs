@@ -15,7 +15,7 @@ mod topic;
 pub use address::{ADDRESS_BITS, Address, Proximity};
 pub use fault::{Fault, Refusal};
 pub use held::Held;
-pub use key::{ChainAccount, LinkKey, ScanKey, Secret, Signature};
+pub use key::{ChainAccount, DeviceId, DeviceKey, IdentityKey, LinkKey, ScanKey, Secret, SessionId, Signature};
 pub use locator::{Locator, Scope, Transport};
 pub use network::{NetworkId, Role};
 pub use prefix::{Luminosity, ParsePrefixError, Prefix};

@@ -7,7 +7,9 @@
 //! crypto                     keys, records, sealing
 //! wire  store  neighbours    what crosses a link; where state is kept; whom we are connected to
 //! cost                       the price table and the luminosity advisor
-//! overlay | packet | hold    who our neighbours are | where a packet goes | what is kept for those who are away
+//! overlay | packet | hold | session
+//!                            who our neighbours are | where a packet goes | what is kept for those who are away |
+//!                            who talks with whom, under which keys, in what order
 //! switchboard                the only place where rooms meet: the relay half and the endpoint half
 //! ```
 //!
@@ -22,6 +24,7 @@ mod jitter;
 pub mod neighbours;
 pub mod overlay;
 pub mod packet;
+pub mod session;
 pub mod store;
 pub mod switchboard;
 pub mod wire;

@@ -10,14 +10,15 @@ const ROOMS: [&[&str]; 6] = [
     &["crypto"],
     &["wire", "store", "neighbours"],
     &["cost"],
-    &["overlay", "packet", "hold"],
+    &["overlay", "packet", "hold", "session"],
     &["switchboard"],
 ];
 
 /// Crates and the crates of ours each may depend on.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 8] = [
     ("base", &[]),
-    ("core", &["base"]),
+    ("mls", &["base"]),
+    ("core", &["base", "mls"]),
     ("link", &["base", "core"]),
     ("sdk", &["base"]),
     ("node", &["base", "core", "link", "sdk"]),

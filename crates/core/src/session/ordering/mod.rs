@@ -1,0 +1,1 @@
+//! Which of several commits on one epoch counts, decided without a server.
