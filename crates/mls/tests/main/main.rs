@@ -1,0 +1,9 @@
+//! Groups of devices that talk, change and forget.
+
+mod committing;
+mod forgetting;
+mod joining;
+mod keeping;
+mod same_seed;
+mod talking;
+mod world;
