@@ -31,6 +31,8 @@ mod storage;
 mod suite;
 mod unopened;
 mod vault;
+#[cfg(test)]
+mod vectors;
 
 use std::fmt;
 

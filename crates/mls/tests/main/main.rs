@@ -2,6 +2,7 @@
 
 mod committing;
 mod forgetting;
+mod hostile;
 mod joining;
 mod keeping;
 mod same_seed;
