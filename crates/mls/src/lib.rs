@@ -4,11 +4,11 @@
 //! leaves of the present epoch, and a [commit](Group::commit) brings all who merge it to the next. The suite is 0x004F:
 //! X-Wing (ML-KEM-768 with X25519), AES-128-GCM, SHA-256, Ed25519.
 //!
-//! This crate wraps openmls, so that the core can have it without a clock, a disk, ambient randomness or a thread of
-//! its own. What it decides:
+//! This crate wraps openmls, so that the core can have it without a clock, a disk or ambient randomness. What it
+//! decides:
 //!
-//! - *Randomness* comes in with each call and is spread by a PRF: the same seed gives the same bytes, whatever the
-//!   threads do ([`crypto`](self), `dice.rs`).
+//! - *Randomness* comes in with each call and is spread by a PRF: the same seed gives the same bytes, although openmls
+//!   seals on several threads (`dice.rs`).
 //! - *Time* does not exist: no lifetime in a leaf may differ from "always", and past epochs are counted (`suite.rs`).
 //! - *What must be kept* is rows of bytes: [`Group::take_changes`] hands over what changed since it was last asked,
 //!   [`Group::load`] takes all of it back.
@@ -24,6 +24,8 @@ mod crypto;
 mod device;
 mod dice;
 mod group;
+#[cfg(test)]
+mod insiders;
 mod key_package;
 mod message;
 mod provider;

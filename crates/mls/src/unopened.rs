@@ -9,8 +9,9 @@ use crate::storage::StorageError;
 /// Why a message or a commit could not be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unopened {
-    /// It is of an epoch to which a commit leads that was not merged here: keep it and try again after the next merge.
-    #[error("of an epoch that is yet to come")]
+    /// It is of an epoch to which a commit leads that was not merged here, or thousands of messages ahead of all that
+    /// came from its author: keep it and try again.
+    #[error("ahead of what has come")]
     Early,
     /// Its epoch's secrets, or its sender's of that time, are deleted. Nobody can be blamed for a message that was long
     /// under way.
@@ -76,6 +77,9 @@ fn of_ratchet(error: SecretTreeError) -> Unopened {
     }
     if let SecretTreeError::TooDistantInThePast = error {
         return Unopened::Late;
+    }
+    if let SecretTreeError::TooDistantInTheFuture = error {
+        return Unopened::Early;
     }
     Fault::Impossible.into()
 }

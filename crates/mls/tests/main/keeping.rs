@@ -59,6 +59,22 @@ fn a_message_changes_few_rows() {
 }
 
 #[test]
+fn commits_merged_and_given_up_leave_no_rows_behind() {
+    let mut world = World::new(6);
+    let mut groups = world.group(4);
+    let mut rows = Vec::new();
+    for _ in 0..6 {
+        groups[1].commit(&mut world.rng, &refresh()).expect("a good change");
+        groups[1].clear_pending();
+        world.commit(&mut groups, 0, &refresh());
+        world.commit(&mut groups, 3, &refresh());
+        groups.iter_mut().for_each(|group| group.forget_epochs_before(group.epoch()));
+        rows.push(groups.iter_mut().map(|group| group.snapshot().len()).collect::<Vec<_>>());
+    }
+    assert!(rows.iter().all(|count| *count == rows[0]), "{rows:?}");
+}
+
+#[test]
 fn being_set_back_is_remembered_by_what_is_stored() {
     let mut world = World::new(4);
     let mut groups = world.group(2);

@@ -21,9 +21,19 @@ fn messages_of_one_author_are_opened_in_any_order_within_a_window() {
     let mut world = World::new(2);
     let mut groups = world.group(2);
     let sealed: Vec<_> = (0..600).map(|_| groups[0].seal(&mut world.rng, b"x").expect("a member")).collect();
-    groups[1].open(&sealed[599]).expect("far ahead");
+    groups[1].open(&sealed[599]).expect("ahead");
     groups[1].open(&sealed[100]).expect("within the window");
     assert_eq!(groups[1].open(&sealed[0]), Err(Unopened::Late));
+}
+
+#[test]
+fn a_message_thousands_ahead_waits_for_those_before_it() {
+    let mut world = World::new(9);
+    let mut groups = world.group(2);
+    let sealed: Vec<_> = (0..2050).map(|_| groups[0].seal(&mut world.rng, b"x").expect("a member")).collect();
+    assert_eq!(groups[1].open(&sealed[2049]), Err(Unopened::Early));
+    groups[1].open(&sealed[1000]).expect("within reach");
+    groups[1].open(&sealed[2049]).expect("now within reach");
 }
 
 #[test]
