@@ -15,7 +15,7 @@ use crate::crypto::is_sealable;
 use crate::provider::Provider;
 use crate::suite::{CIPHERSUITE, always, capabilities, credential_of};
 use crate::vault::Vault;
-use crate::{Change, DeviceSecret, Group, KeyPackage, Uncommitted, Unopened};
+use crate::{Change, DeviceSecret, Group, KEY_PACKAGE_BYTES_MAX, KeyPackage, LEAVES_MAX, Rows, Uncommitted, Unopened};
 
 const IMPOSSIBLE: Unopened = Unopened::Fault(Fault::Impossible);
 
@@ -25,9 +25,13 @@ fn rng() -> ChaCha20Rng {
 
 /// Three who are in one group.
 fn three(rng: &mut ChaCha20Rng) -> Vec<Group> {
+    group_of(rng, 3)
+}
+
+fn group_of(rng: &mut ChaCha20Rng, count: usize) -> Vec<Group> {
     let device = DeviceSecret::generate(rng);
     let mut first = Group::create(rng, SessionId([7; 16]), &device, b"first", b"context");
-    let others: Vec<_> = (0..2)
+    let others: Vec<_> = (1..count)
         .map(|_| {
             let device = DeviceSecret::generate(rng);
             let package = KeyPackage::generate(rng, &device, b"other");
@@ -40,7 +44,8 @@ fn three(rng: &mut ChaCha20Rng) -> Vec<Group> {
     let mut groups = vec![first];
     for (device, package) in others {
         let invitation = draft.invitations.iter().find(|it| it.to == package.id).expect("invited");
-        groups.push(Group::join(&device, &package.secrets, &invitation.welcome, None).expect("a Welcome").group);
+        let joined = Group::join(&device, &package.secrets, &invitation.welcome, draft.tree.as_deref());
+        groups.push(joined.expect("a Welcome").group);
     }
     groups
 }
@@ -105,6 +110,49 @@ fn a_leaf_whose_lifetime_ends_comes_in_nowhere_whatever_the_clock_says() {
     }
     let good = unchecked_addition(&mut groups[0], odd_package(always(), capabilities(), basic()));
     assert!(groups[1].inspect(&good).is_ok(), "it is the lifetime that was refused");
+}
+
+#[test]
+fn a_long_key_package_comes_in_nowhere() {
+    let mut groups = three(&mut rng());
+    let long = BasicCredential::new(vec![7; KEY_PACKAGE_BYTES_MAX - 2600]).into();
+    let commit = unchecked_addition(&mut groups[0], odd_package(always(), capabilities(), long));
+    assert_eq!(groups[1].inspect(&commit), Err(Unopened::Fault(Fault::Oversized)));
+}
+
+#[test]
+fn nobody_comes_into_a_full_group() {
+    let mut groups = group_of(&mut rng(), LEAVES_MAX);
+    let commit = unchecked_addition(&mut groups[0], odd_package(always(), capabilities(), basic()));
+    assert_eq!(groups[1].inspect(&commit), Err(Unopened::Fault(Fault::Oversized)));
+}
+
+/// As if a path had left us without keys that are ours: openmls notices when it has half merged.
+#[test]
+fn a_commit_that_turns_out_bad_while_it_is_merged_leaves_the_group_as_it_was() {
+    let mut groups = three(&mut rng());
+    let before = groups[1].epoch_id();
+    let sealed = groups[0].seal(&mut rng(), b"hello").expect("a member");
+    groups[1].take_changes();
+    groups[1].open(&sealed).expect("a good message");
+    let without_keys = groups[1].vault.rows().iter().filter(|(key, _)| !is_key_pairs(key));
+    let without_keys = without_keys.map(|(key, value)| (key.to_vec(), value.to_vec().into())).collect::<Vec<_>>();
+    let mut rows = Rows::new();
+    without_keys.into_iter().for_each(|(key, value)| rows.insert(key, value));
+    groups[1].vault.replace(rows);
+    groups[1].vault.secrets_unwritten = true;
+
+    let commit = unchecked_addition(&mut groups[0], odd_package(always(), capabilities(), basic()));
+    groups[1].inspect(&commit).expect("nothing is wrong with it yet");
+    assert_eq!(groups[1].merge(&commit), Err(IMPOSSIBLE));
+    assert_eq!(groups[1].epoch_id(), before);
+    assert_eq!(groups[1].open(&sealed), Err(Unopened::Again));
+    let sealed = groups[0].seal(&mut ChaCha20Rng::seed_from_u64(4), b"and on").expect("a member");
+    groups[1].open(&sealed).expect("a good message");
+}
+
+fn is_key_pairs(key: &[u8]) -> bool {
+    key[0] == 12
 }
 
 #[test]

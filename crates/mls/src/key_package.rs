@@ -83,9 +83,6 @@ pub(crate) fn read_message(bytes: &[u8]) -> Result<MlsMessageBodyIn, Fault> {
 
 /// Reads and checks a key package that someone else has made.
 pub(crate) fn read_key_package(bytes: &[u8]) -> Result<MlsKeyPackage, Fault> {
-    if bytes.len() > KEY_PACKAGE_BYTES_MAX {
-        return Err(Fault::Oversized);
-    }
     let MlsMessageBodyIn::KeyPackage(package) = read_message(bytes)? else { return Err(Fault::Impossible) };
     validated(package)
 }

@@ -45,7 +45,6 @@ impl Group {
         if self.set_back_to == Some(self.epoch()) {
             return Err(Unsealed::SetBack);
         }
-        self.vault.secrets_unwritten = true;
         let provider = Provider::drawing(&mut self.vault, rng);
         let message = must(self.mls.create_message(&provider, &self.device, plaintext), "a member can seal");
         Ok(must(message.to_bytes(), "a message can be written"))
@@ -58,7 +57,6 @@ impl Group {
     /// [`Unopened`]; the message may be tried again.
     pub fn open(&mut self, bytes: &[u8]) -> Result<Opened, Unopened> {
         let message = self.read_sealed(bytes)?;
-        self.vault.secrets_unwritten = true;
         let provider = Provider::still(&mut self.vault);
         let processed = self.mls.process_message(&provider, message)?;
         let epoch = processed.epoch().as_u64();
