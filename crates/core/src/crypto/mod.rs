@@ -7,29 +7,57 @@
 //! ([`seal_to_person`], [`seal_to_topic`]), looks like random bytes to all others, and is recognised and opened by
 //! its owner ([`recognise_person`], [`recognise_topic`]).
 //!
-//! This room knows no clock and draws no randomness of its own. Bytes and reasons: docs/protocol/crypto.md.
+//! Who a person *is* says an [`Identity`]: it signs [`Card`]s, by which he is found, and [`DeviceCertificate`]s. Before two
+//! people share a session they write each other letters ([`seal_letter`], [`open_letter`]), perhaps under the secret of
+//! an [`Invitation`].
+//!
+//! This room knows no clock and draws no randomness of its own. Bytes and reasons: docs/protocol/crypto.md; of people
+//! and letters: docs/protocol/session.md.
 
 mod binding;
+mod card;
+mod code;
+mod device;
 mod elligator;
 mod field;
+mod identity;
+mod invitation;
+mod letter;
+mod name;
 mod node;
 mod person;
 mod record;
+mod safety;
 mod seal;
 mod topic;
 mod verifier;
+mod xwing;
 
+#[cfg(test)]
+mod people_vectors;
 #[cfg(test)]
 mod vectors;
 
 pub use binding::{Binding, overlay_address};
+pub use card::{Card, CardBody, Presence, Region, SUITE, UnsuitableCard, hours_of};
+pub use code::{CodeKind, ParseCodeError};
+pub use device::{DeviceCertificate, Revocation, device_id};
 pub use elligator::{Ephemeral, point_of};
+pub use identity::{Identity, Rotation};
+pub use invitation::{Invitation, InvitationId, InvitationSecret, Inviter, LinkCode, Stub};
+pub use letter::{
+    LETTER_LENGTH_MAX, LETTER_OVERHEAD_MAX, LetterKind, NotOpened, Opened, Recipient, minutes_of, open_letter,
+    seal_letter,
+};
+pub use name::Name;
 pub use node::{NodeKeys, RecordBody};
 pub use person::{ParsePersonAddressError, PersonAddress, PersonKeys};
 pub use record::{LOCATORS_MAX, NodeRecord};
+pub use safety::SafetyNumber;
 pub use seal::{BODY_OVERHEAD, BodyKey, Sealed, recognise_person, recognise_topic, seal_to_person, seal_to_topic};
 pub use topic::{ParseTopicKeyError, generate_topic_key, parse_topic_key, reveal_topic_key};
 pub use verifier::Verifier;
+pub use xwing::{PUBLIC_PREKEY_LENGTH, Prekey, PublicPrekey};
 
 use mainframe_base::Secret;
 use rand_core::CryptoRng;
