@@ -18,11 +18,25 @@ pub enum Table {
     /// Luminosity (2 bytes) and region (32 bytes) → the moment (8 bytes) until which everything sent there has come, and of
     /// which bucket of tags (3 bytes): the regions we listen to.
     Attended,
+    /// Own identity (32 bytes) and a peer's (32 bytes) → contact or request.
+    Contacts,
+    /// Own identity and a greeting's name (16 bytes) → whose it was and how it stands.
+    Hellos,
+    /// Own identity and an invitation's name (8 bytes) → its secret and terms.
+    Invitations,
 }
 
 impl Table {
     /// Every table, for implementations that create them.
-    pub const ALL: [Table; 4] = [Table::Peers, Table::Inbox, Table::Opened, Table::Attended];
+    pub const ALL: [Table; 7] = [
+        Table::Peers,
+        Table::Inbox,
+        Table::Opened,
+        Table::Attended,
+        Table::Contacts,
+        Table::Hellos,
+        Table::Invitations,
+    ];
 
     /// The table's name in a database.
     pub fn name(self) -> &'static str {
@@ -31,6 +45,9 @@ impl Table {
             Table::Inbox => "inbox",
             Table::Opened => "opened",
             Table::Attended => "attended",
+            Table::Contacts => "contacts",
+            Table::Hellos => "hellos",
+            Table::Invitations => "invitations",
         }
     }
 }
