@@ -82,13 +82,18 @@ impl Contacts {
         hello: HelloId,
     ) -> Option<Ignored> {
         if let Some(remembered) = self.hellos.get(turn.tx, hello) {
-            if remembered.peer == sender.peer && remembered.whose == Whose::Done {
-                self.close(turn, sender.peer, hello);
+            // Once we would not have it, and now we greet ourselves: who still repeats it is answered like any other.
+            let wanted_now = matches!(contact.stage, Stage::Saying { .. }) && sender.minutes > contact.heard_minutes;
+            if remembered.peer != sender.peer || remembered.whose != Whose::Done {
+                return Some(Ignored::Replay);
+            }
+            self.close(turn, sender.peer, hello);
+            if !wanted_now {
                 if contact.stage.hello() == Some(hello) {
                     self.answer_again(turn, contact);
                 }
+                return Some(Ignored::Replay);
             }
-            return Some(Ignored::Replay);
         }
         if matches!(contact.stage, Stage::Asked { hello: current, .. } if current == hello) {
             return Some(Ignored::Replay);

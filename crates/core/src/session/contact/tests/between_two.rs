@@ -170,6 +170,19 @@ fn a_lost_greeting_is_sent_again_until_it_is_given_up_after_two_weeks() {
 }
 
 #[test]
+fn a_greeting_is_sent_again_and_a_request_is_bounded_after_a_crash_too() {
+    let mut world = World::new(1);
+    world.weather = SILENCE;
+    world.add(0);
+    world.crash(0);
+    world.weather = super::world::FINE;
+    world.run_for(HOUR_MS);
+    assert!(matches!(world.standing(1), Some(ContactStanding::Asked(_))));
+    world.crash(1);
+    assert_eq!(world.people[1].contacts.footprint()[0].now, 1);
+}
+
+#[test]
 fn an_answer_counts_even_after_it_was_given_up() {
     let mut world = asked();
     world.run_for(16 * DAY_MS);
@@ -249,6 +262,72 @@ fn of_two_greetings_at_once_that_of_the_lower_key_counts() {
     world.run_for(DAY_MS);
     assert!(are_together(&world));
     assert_eq!((world.people[0].started, world.people[1].started), (1, 0));
+}
+
+#[test]
+fn who_declined_silently_and_greets_later_is_met_though_the_other_never_stopped_greeting() {
+    for decliner in [0, 1] {
+        let mut world = World::new(1);
+        world.add(1 - decliner);
+        settle(&mut world);
+        let peer = world.key(1 - decliner);
+        world.order(decliner, |contacts, turn| contacts.decline(turn, peer, false));
+        world.add(decliner);
+        world.run_for(2 * DAY_MS);
+        assert!(are_together(&world), "person {decliner} declined");
+    }
+}
+
+/// What the peer of `who` says, whatever the peer's own state.
+fn say(world: &mut World, who: usize, kind: LetterKind, body: Vec<u8>) {
+    world.now = world.now + 2 * MINUTE_MS;
+    let (from, sent_minutes) = (world.key(1 - who), crate::crypto::minutes_of(world.now));
+    world.input(who, Input::LetterOpened(crate::crypto::Opened { kind, from, sent_minutes, invitation: None, body }));
+}
+
+/// The name of the greeting in the last letter.
+fn last_greeting(world: &World) -> HelloId {
+    let (to, letter) = world.recorded.last().unwrap();
+    let opened = crate::crypto::open_letter(&world.people[*to].identity, |_| None, letter).unwrap();
+    Hello::decode(&opened.body).unwrap().id
+}
+
+#[test]
+fn when_each_accepted_the_others_greeting_that_of_the_lower_key_counts() {
+    for who in [0, 1] {
+        let mut world = World::new(1);
+        world.weather = SILENCE;
+        world.add(who);
+        let first = last_greeting(&world);
+        world.add(who);
+        let second = last_greeting(&world);
+        say(&mut world, who, LetterKind::Decline, Decline { hello: second }.encode());
+        let card = world.card(1 - who);
+        let theirs = Hello { id: HelloId([7; 16]), text: String::new(), card: card.clone() };
+        say(&mut world, who, LetterKind::Hello, theirs.encode());
+        let peer = world.key(1 - who);
+        world.order(who, |contacts, turn| contacts.accept(turn, peer));
+        // Another of the peer's devices accepted the first greeting in the meantime.
+        let accept = Accept { hello: first, packages: vec![vec![7; 100]], card };
+        say(&mut world, who, LetterKind::Accept, accept.encode());
+        assert_eq!(world.people[who].started, u32::from(who == 0));
+    }
+}
+
+#[test]
+fn who_is_heard_in_a_session_that_was_taken_back_is_told() {
+    let mut world = asked();
+    let (mine, peer) = (world.key(0), world.key(1));
+    world.order(1, |contacts, turn| contacts.accept(turn, mine));
+    while !matches!(world.standing(1), Some(ContactStanding::Together(_))) {
+        assert!(world.step(START + DAY_MS));
+    }
+    world.weather = SILENCE;
+    world.order(0, |contacts, turn| contacts.remove(turn, peer));
+    world.weather = super::world::FINE;
+    settle(&mut world);
+    assert_eq!(world.standing(0), Some(ContactStanding::Ended(Ending::ByUs)));
+    assert_eq!(world.standing(1), Some(ContactStanding::Ended(Ending::ByThem)));
 }
 
 #[test]
