@@ -24,11 +24,19 @@ pub enum Table {
     Hellos,
     /// Own identity and an invitation's name (8 bytes) → its secret and terms.
     Invitations,
+    /// Session (16 bytes) and place in its order (8 bytes) → message: what was said there, causes before effects.
+    SessionMessages,
+    /// Session and own number (8 bytes) → how far that message is.
+    SessionSent,
+    /// Session, author (8 bytes) and number (8 bytes) → message whose causes have not come.
+    SessionWaiting,
+    /// Session and what of → how far we are with others, and others with us.
+    SessionProgress,
 }
 
 impl Table {
     /// Every table, for implementations that create them.
-    pub const ALL: [Table; 7] = [
+    pub const ALL: [Table; 11] = [
         Table::Peers,
         Table::Inbox,
         Table::Opened,
@@ -36,6 +44,10 @@ impl Table {
         Table::Contacts,
         Table::Hellos,
         Table::Invitations,
+        Table::SessionMessages,
+        Table::SessionSent,
+        Table::SessionWaiting,
+        Table::SessionProgress,
     ];
 
     /// The table's name in a database.
@@ -48,6 +60,10 @@ impl Table {
             Table::Contacts => "contacts",
             Table::Hellos => "hellos",
             Table::Invitations => "invitations",
+            Table::SessionMessages => "session_messages",
+            Table::SessionSent => "session_sent",
+            Table::SessionWaiting => "session_waiting",
+            Table::SessionProgress => "session_progress",
         }
     }
 }

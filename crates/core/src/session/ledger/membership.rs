@@ -1,0 +1,138 @@
+//! Who comes and goes, and where a newcomer begins.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mainframe_base::{DeviceId, Fault, Time};
+
+use super::config::AUTHORS_MAX;
+use super::frame::ACKS_MAX;
+use super::members::{Member, Members};
+use super::message::MessageId;
+use super::peer::Peer;
+use super::state::{Failure, MessageState};
+use super::{Ledger, LedgerScene};
+use crate::codec::{Reader, put_list};
+
+/// Where a newcomer begins: he is owed what comes after, and misses nothing of what was before. Told by who let him in.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Start {
+    /// The Lamport time.
+    pub lamport: u64,
+    /// How far each member's messages have come, ascending.
+    pub reached: Vec<(DeviceId, u64)>,
+}
+
+impl Start {
+    /// As bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = self.lamport.to_be_bytes().to_vec();
+        put_list(&mut out, &self.reached, |out, (author, number)| {
+            out.extend_from_slice(&author.0);
+            out.extend_from_slice(&number.to_be_bytes());
+        });
+        out
+    }
+
+    /// Reads where to begin.
+    ///
+    /// # Errors
+    /// A fault of who wrote it.
+    pub fn decode(bytes: &[u8]) -> Result<Start, Fault> {
+        let mut reader = Reader::new(bytes);
+        let lamport = reader.u64()?;
+        let reached = reader.list(ACKS_MAX, |reader| Ok((DeviceId(reader.array()?), reader.u64()?)))?;
+        reader.finish()?;
+        let ascending = reached.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        // A start near the end of the numbers would leave no room to go on.
+        let early = lamport < u64::MAX / 2 && reached.iter().all(|(_, number)| *number < u64::MAX / 2);
+        if ascending && early { Ok(Start { lamport, reached }) } else { Err(Fault::Impossible) }
+    }
+}
+
+impl Ledger {
+    /// Where somebody begins who comes in now.
+    pub fn start(&self) -> Start {
+        let members = self.members.devices().filter_map(|device| Some((*device, self.authors.get(device)?.contiguous)));
+        let all: BTreeMap<DeviceId, u64> = members.chain([(self.me(), self.head.number)]).collect();
+        Start { lamport: self.head.lamport, reached: all.into_iter().collect() }
+    }
+
+    /// Who is in the session from now on; our own device among them or not. Who came is owed what is said from now on; who
+    /// left is owed nothing any more.
+    pub fn set_members(&mut self, scene: &mut LedgerScene<'_>, members: &[Member]) {
+        let had_others = !self.members.others().is_empty();
+        let now_in = Members::of(&self.head.me, members);
+        let before: BTreeSet<DeviceId> = self.members.devices().copied().collect();
+        self.members = now_in;
+        let after: BTreeSet<DeviceId> = self.members.devices().copied().collect();
+        before.difference(&after).for_each(|device| self.depart(scene, *device));
+        after.difference(&before).for_each(|device| self.arrive(scene, *device));
+        self.forget_authors(scene);
+        if had_others && self.members.others().is_empty() {
+            self.close_all(scene, MessageState::Failed(Failure::Left));
+        }
+        let open: Vec<u64> = self.open.keys().copied().collect();
+        if !self.members.others().is_empty() {
+            open.into_iter().for_each(|number| self.check(scene, number));
+            self.check_read(scene);
+        }
+        self.save(scene.tx);
+    }
+
+    fn arrive(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId) {
+        let Some(person) = self.members.person(&device).copied() else { return };
+        self.rows.put_member(scene.tx, &Member { device, person });
+        self.peers.insert(device, Peer::new(self.head.number, scene.now));
+        self.changed.peers.insert(device);
+        self.author(device);
+        self.wait_as_long(scene.now, device);
+    }
+
+    fn depart(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId) {
+        self.rows.delete_member(scene.tx, &device);
+        self.peers.remove(&device);
+        self.changed.peers.remove(&device);
+        self.owed.forget(&device);
+        self.wait_as_long(scene.now, device);
+    }
+
+    /// What waits for an author's messages waits as long as is right for one who came, or who left.
+    fn wait_as_long(&mut self, now: Time, author: DeviceId) {
+        let until = now + self.patience_ms(&MessageId { author, number: 1 });
+        for id in self.waiting.waiting_for(author) {
+            self.waiting.end_at(id, until);
+        }
+    }
+
+    /// Forgets authors who left long ago, if they are too many. What follows from them does not wait for them any more.
+    fn forget_authors(&mut self, scene: &mut LedgerScene<'_>) {
+        let surplus = self.authors.len().saturating_sub(AUTHORS_MAX);
+        let gone = |device: &&DeviceId| !self.members.has(device);
+        let forgotten: Vec<DeviceId> = self.authors.keys().filter(gone).take(surplus).copied().collect();
+        for device in forgotten {
+            self.authors.remove(&device);
+            self.changed.authors.remove(&device);
+            self.rows.delete_author(scene.tx, &device);
+        }
+    }
+
+    fn close_all(&mut self, scene: &mut LedgerScene<'_>, state: MessageState) {
+        let open: Vec<u64> = self.open.keys().copied().collect();
+        open.into_iter().for_each(|number| self.close(scene, number, state));
+    }
+
+    /// We were out of the session for a while and are let in again: what was said meanwhile is not waited for.
+    pub fn rejoin(&mut self, scene: &mut LedgerScene<'_>, start: &Start) {
+        let me = self.me();
+        for (author, number) in start.reached.iter().filter(|(author, _)| *author != me) {
+            if self.authors.contains_key(author) {
+                self.skip_to(scene, *author, *number);
+            } else {
+                self.author(*author).contiguous = *number;
+            }
+        }
+        self.head.lamport = self.head.lamport.max(start.lamport);
+        self.changed.head = true;
+        self.save(scene.tx);
+    }
+}

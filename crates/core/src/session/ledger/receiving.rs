@@ -1,0 +1,236 @@
+//! Messages of others: each comes through once, behind its causes.
+//!
+//! A message's causes are its author's message before it and the parents it names. What lacks a cause waits in the store, and
+//! is acknowledged: it is not lost any more.
+
+use std::collections::VecDeque;
+
+use mainframe_base::{DeviceId, Fault, Time};
+
+use super::config::{GAPS_MAX, LAMPORT_JUMP_MAX};
+use super::frame::{Asked, Frame};
+use super::message::{Message, MessageId};
+use super::rows::Author;
+use super::views::Gap;
+use super::waiting::Blocked;
+use super::{Fact, Ledger, LedgerScene};
+use crate::store::Tx;
+
+impl Ledger {
+    /// A frame came from a device that is a member, or was one when it sent it.
+    ///
+    /// # Errors
+    /// A fault of that device's. What it said besides holds.
+    pub fn receive(&mut self, scene: &mut LedgerScene<'_>, from: DeviceId, frame: Frame) -> Result<(), Fault> {
+        if !self.authors.contains_key(&from) {
+            return Err(Fault::Impossible);
+        }
+        self.heard(scene.now, from);
+        let result = match frame {
+            Frame::Message(message, acks, asked) => {
+                let said = self.on_message(scene, from, message, &asked);
+                let told = self.on_acks(scene, from, &acks);
+                said.and(told)
+            }
+            Frame::Acks(acks) => self.on_acks(scene, from, &acks),
+            Frame::Nacks(ranges) => {
+                self.on_nacks(scene.now, from, &ranges);
+                Ok(())
+            }
+            Frame::Read(ids) => self.on_read(scene, from, &ids),
+            Frame::Relay(id, original) => {
+                self.on_relay(scene, id, original);
+                Ok(())
+            }
+            Frame::Notice(bytes) => {
+                scene.fact(Fact::Noticed(from, bytes));
+                Ok(())
+            }
+        };
+        self.save(scene.tx);
+        result
+    }
+
+    fn on_message(
+        &mut self,
+        scene: &mut LedgerScene<'_>,
+        from: DeviceId,
+        message: Message,
+        asked: &Asked,
+    ) -> Result<(), Fault> {
+        let id = message.id;
+        let never_said = |parent: &MessageId| parent.author == self.me() && parent.number > self.head.number;
+        if id.author != from || message.parents.iter().any(never_said) {
+            return Err(Fault::Impossible);
+        }
+        if self.has(&id) {
+            self.counts.duplicates += 1;
+            self.repairs.answered(&id);
+            if asked.asks(&self.me()) {
+                self.owe(scene.now, from);
+            }
+            return Ok(());
+        }
+        if self.authors.get(&from).is_some_and(|author| author.gave_up(id.number)) {
+            self.fill_gap(id);
+            self.deliver(scene, message, true);
+            self.owe(scene.now, from);
+        } else if let Some(cause) = self.missing_cause(&id, &message.parents) {
+            self.wait(scene, message, cause);
+        } else {
+            self.let_through(scene, message);
+            self.owe(scene.now, from);
+        }
+        Ok(())
+    }
+
+    /// Whether a message was delivered here, waits here, or is our own.
+    pub(super) fn has(&self, id: &MessageId) -> bool {
+        if id.author == self.me() {
+            return id.number <= self.head.number;
+        }
+        let came = |author: &Author| id.number <= author.contiguous && !author.gave_up(id.number);
+        self.waiting.has(id) || self.authors.get(&id.author).is_some_and(came)
+    }
+
+    /// Whether nothing has to wait for this message any more. Authors we do not know left before we came.
+    fn is_settled(&self, id: &MessageId) -> bool {
+        self.authors.get(&id.author).is_none_or(|author| id.number <= author.contiguous)
+    }
+
+    fn missing_cause(&self, id: &MessageId, parents: &[MessageId]) -> Option<MessageId> {
+        let mut causes = id.previous().into_iter().chain(parents.iter().copied());
+        causes.find(|cause| !self.is_settled(cause))
+    }
+
+    fn wait(&mut self, scene: &mut LedgerScene<'_>, message: Message, on: MessageId) {
+        let (id, bytes) = (message.id, message.body.len());
+        if !self.waiting.has_room(&id.author, bytes) {
+            self.counts.refused += 1;
+            return;
+        }
+        let until = scene.now + self.patience_ms(&on);
+        self.rows.put_waiting(scene.tx, until, &message);
+        let ask_at = self.after(scene.now, self.config.nack_delay_ms);
+        self.waiting.insert(id, Blocked { on, parents: message.parents, bytes, until }, ask_at);
+        self.owe(scene.now, id.author);
+    }
+
+    /// How long a cause is waited for.
+    pub(super) fn patience_ms(&self, cause: &MessageId) -> u64 {
+        if self.members.has(&cause.author) { self.config.give_up_ms } else { self.config.give_up_departed_ms }
+    }
+
+    /// Delivers a message whose causes are here, and then what waited for it.
+    fn let_through(&mut self, scene: &mut LedgerScene<'_>, message: Message) {
+        let id = message.id;
+        self.author(id.author).contiguous = id.number;
+        self.deliver(scene, message, false);
+        let waiters = self.waiting.release(id.author, id.number, id.number);
+        self.let_through_waiters(scene, waiters);
+    }
+
+    /// What waited for something that is settled now looks for its next cause, or comes through itself.
+    fn let_through_waiters(&mut self, scene: &mut LedgerScene<'_>, waiters: Vec<MessageId>) {
+        let mut waiters = VecDeque::from(waiters);
+        while let Some(id) = waiters.pop_front() {
+            let Some(blocked) = self.waiting.get(&id) else { continue };
+            if let Some(cause) = self.missing_cause(&id, &blocked.parents) {
+                let ask_at = self.after(scene.now, self.config.nack_delay_ms);
+                self.waiting.wait_for(id, cause, ask_at);
+                continue;
+            }
+            waiters.extend(self.let_in(scene, id));
+        }
+    }
+
+    /// Delivers a message that waited; says who waited for it.
+    fn let_in(&mut self, scene: &mut LedgerScene<'_>, id: MessageId) -> Vec<MessageId> {
+        self.waiting.remove(&id);
+        if let Some(message) = self.rows.take_waiting(scene.tx, id) {
+            self.author(id.author).contiguous = id.number;
+            self.deliver(scene, message, false);
+        }
+        self.waiting.release(id.author, id.number, id.number)
+    }
+
+    /// The one place where a message comes through.
+    fn deliver(&mut self, scene: &mut LedgerScene<'_>, message: Message, late: bool) {
+        let heard = message.lamport.min(self.head.lamport.saturating_add(LAMPORT_JUMP_MAX));
+        self.head.lamport = self.head.lamport.max(heard);
+        self.note_head(&message);
+        let sequence = self.log(scene, &message);
+        self.counts.delivered += 1;
+        scene.fact(Fact::Came { sequence, message, late });
+    }
+
+    /// A number that was given up is not lost after all.
+    fn fill_gap(&mut self, id: MessageId) {
+        let gaps = &mut self.author(id.author).gaps;
+        let Some(at) = gaps.iter().position(|(first, last)| (*first..=*last).contains(&id.number)) else { return };
+        let (first, last) = gaps.remove(at);
+        let rest = [(first, id.number - 1), (id.number + 1, last)];
+        rest.into_iter().filter(|(first, last)| first <= last).rev().for_each(|rest| gaps.insert(at, rest));
+        gaps.truncate(GAPS_MAX);
+    }
+
+    /// Gives up causes that were waited for too long.
+    pub(super) fn give_up_causes(&mut self, scene: &mut LedgerScene<'_>) {
+        while let Some(id) = self.waiting.ended(scene.now) {
+            let first = self.waiting.first_of(id.author).unwrap_or(id);
+            let until = self.waiting.get(&first).map_or(scene.now, |blocked| blocked.until);
+            if until <= scene.now {
+                self.force(scene, first);
+            } else {
+                self.waiting.end_at(id, until);
+            }
+        }
+    }
+
+    /// Lets the first waiting message of an author through without what it waits for.
+    fn force(&mut self, scene: &mut LedgerScene<'_>, id: MessageId) {
+        let parents = self.waiting.get(&id).map(|blocked| blocked.parents.clone()).unwrap_or_default();
+        for parent in parents.into_iter().filter(|parent| !self.is_settled(parent)) {
+            scene.fact(Fact::GaveUp(Gap { author: parent.author, first: parent.number, last: parent.number }));
+        }
+        let mut waiters = self.skip(scene, id.author, id.number - 1);
+        waiters.extend(self.let_in(scene, id));
+        self.let_through_waiters(scene, waiters);
+    }
+
+    /// Gives up an author's numbers from the next one to `last`, none of which waits; says who waited for them.
+    fn skip(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId, last: u64) -> Vec<MessageId> {
+        let author = self.author(device);
+        let first = author.contiguous + 1;
+        if first > last {
+            return Vec::new();
+        }
+        author.contiguous = last;
+        author.gaps.push((first, last));
+        if author.gaps.len() > GAPS_MAX {
+            author.gaps.remove(0);
+        }
+        scene.fact(Fact::GaveUp(Gap { author: device, first, last }));
+        self.waiting.release(device, first, last)
+    }
+
+    /// Does not wait for an author's messages up to this one: they were said while we were out.
+    pub(super) fn skip_to(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId, last: u64) {
+        while let Some(id) = self.waiting.first_of(device).filter(|id| id.number <= last) {
+            self.force(scene, id);
+        }
+        let waiters = self.skip(scene, device, last);
+        self.let_through_waiters(scene, waiters);
+    }
+
+    /// Finds waiting messages in the store again.
+    pub(super) fn load_waiting(&mut self, tx: &dyn Tx, now: Time) {
+        let rows = self.rows;
+        rows.each_waiting(tx, |until, message| {
+            let (id, bytes) = (message.id, message.body.len());
+            let on = self.missing_cause(&id, &message.parents).unwrap_or(id);
+            let ask_at = self.after(now, self.config.nack_delay_ms);
+            self.waiting.insert(id, Blocked { on, parents: message.parents, bytes, until }, ask_at);
+        });
+    }
+}

@@ -1,0 +1,6 @@
+//! What the ledger promises, sentence by sentence (`sentences`), and in a world where everything goes wrong (`storms`).
+
+mod room;
+mod sentences;
+mod speed;
+mod storms;

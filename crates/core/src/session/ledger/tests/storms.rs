@@ -1,0 +1,116 @@
+//! Worlds from seeds: whatever is lost, doubled, delayed, cut off or crashed, in the end everybody has everything.
+
+use super::super::*;
+use super::room::{Room, Weather, device};
+use mainframe_base::DeviceId;
+use rand_core::Rng;
+
+const STORM: Weather = Weather { lost: 20, doubled: 10, crashes: 3, effects_lost: 3, delay_max_ms: 4_000 };
+const CALM: Weather = Weather { lost: 0, doubled: 0, crashes: 0, effects_lost: 0, delay_max_ms: 400 };
+
+/// Everybody says something now and then.
+fn chatter(room: &mut Room, messages: usize, pause_ms: u64) -> Vec<MessageId> {
+    let awake: Vec<DeviceId> = room.devices.keys().copied().collect();
+    let mut said = Vec::new();
+    for index in 0..messages {
+        let who = awake[room.rng.next_u64() as usize % awake.len()];
+        if !room.devices[&who].asleep {
+            said.extend(room.say(who, &index.to_be_bytes()));
+        }
+        let pause_ms = room.rng.next_u64() % (2 * pause_ms + 1);
+        room.run(pause_ms);
+    }
+    said
+}
+
+fn storm(devices: &[u8], seed: u64) -> (Room, Vec<MessageId>) {
+    let mut room = Room::new(devices, LedgerConfig::default(), seed);
+    room.weather = STORM;
+    let mut said = chatter(&mut room, 60, 500);
+    // Half of them cannot hear the other half, and one sleeps.
+    let halves: Vec<DeviceId> = room.devices.keys().copied().collect();
+    halves.iter().enumerate().for_each(|(index, who)| room.at(*who).side = (index % 2) as u8);
+    said.extend(chatter(&mut room, 40, 2_000));
+    halves.iter().for_each(|who| room.at(*who).side = 0);
+    room.at(halves[0]).asleep = true;
+    said.extend(chatter(&mut room, 40, 60_000));
+    room.at(halves[0]).asleep = false;
+    said.extend(chatter(&mut room, 20, 500));
+    (room, said)
+}
+
+#[test]
+fn in_a_storm_nothing_is_lost_or_doubled_and_causes_come_before_effects() {
+    let shapes: [&[u8]; 6] = [&[1, 1], &[2, 1], &[3, 2], &[1, 1, 1], &[2, 1, 3, 1], &[1, 2, 1, 1, 1, 2, 1, 3]];
+    for (seed, devices) in (1..).zip(shapes) {
+        let (mut room, said) = storm(devices, seed);
+        room.weather = CALM;
+        room.run(24 * 3_600_000);
+        room.assert_all_is_well(&said);
+    }
+}
+
+#[test]
+fn many_small_storms_end_well() {
+    for seed in 100..140 {
+        let (mut room, said) = storm(&[2, 1, 1], seed);
+        room.weather = CALM;
+        room.run(24 * 3_600_000);
+        room.assert_all_is_well(&said);
+    }
+}
+
+#[test]
+fn once_everybody_has_everything_nobody_says_anything() {
+    let (mut room, _) = storm(&[2, 1, 1], 5);
+    room.weather = CALM;
+    room.run(24 * 3_600_000);
+    let before = room.frames_sent;
+    room.run(40 * 24 * 3_600_000);
+    assert_eq!(room.frames_sent, before);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_story() {
+    let story = || {
+        let (room, said) = storm(&[2, 1, 1], 7);
+        let orders: Vec<Vec<Message>> = room.devices.keys().map(|who| room.order(*who)).collect();
+        (said, room.frames_sent, orders)
+    };
+    assert_eq!(story(), story());
+}
+
+/// Frames sent by all for each message said, when a group talks and nothing is lost; and when one message stands alone.
+fn frames_per_message(persons: u8, pause_ms: u64, messages: usize) -> f64 {
+    let mut room = Room::new(&vec![1; usize::from(persons)], LedgerConfig::default(), 11);
+    let said = chatter(&mut room, messages, pause_ms);
+    room.run(3_600_000);
+    room.assert_all_is_well(&said);
+    room.frames_sent as f64 / said.len() as f64
+}
+
+#[test]
+fn acknowledgements_ride_along_or_are_few() {
+    let lively = [2, 8, 50].map(|persons| frames_per_message(persons, 500, 200));
+    let slow = [2, 8, 50].map(|persons| frames_per_message(persons, 20_000, 50));
+    let alone = [2, 8, 50].map(|persons| frames_per_message(persons, 0, 1));
+    println!("frames per message in pairs, eights, fifties: lively {lively:.2?}, slow {slow:.2?}, alone {alone:.2?}");
+    assert!(lively.iter().all(|frames| *frames < 2.5), "{lively:?}");
+    assert!(slow[0] <= 2.0 && slow[1] <= 8.0, "{slow:?}");
+    assert_eq!(alone, [2.0, 8.0, 50.0]);
+}
+
+#[test]
+fn somebody_asleep_costs_one_frame_an_hour_and_gets_everything_when_he_wakes() {
+    let mut room = Room::new(&[1, 1], LedgerConfig::default(), 3);
+    let (awake, asleep) = (device(1, 1), device(2, 1));
+    room.at(asleep).asleep = true;
+    let said: Vec<MessageId> = (0..100).filter_map(|_| room.say(awake, b"?")).collect();
+    room.run(6 * 3_600_000);
+    let before = room.frames_sent;
+    room.run(24 * 3_600_000);
+    assert!((20..=30).contains(&(room.frames_sent - before)), "{}", room.frames_sent - before);
+    room.at(asleep).asleep = false;
+    room.run(2 * 3_600_000);
+    room.assert_all_is_well(&said);
+}
