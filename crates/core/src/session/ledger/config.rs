@@ -58,6 +58,9 @@ pub struct LedgerConfig {
     /// After how long a cause is given up whose author is no member: as long as the network holds cells, and an hour for
     /// clocks that differ.
     pub give_up_departed_ms: u64,
+    /// After how long a newcomer gives up a cause that may have been said before he came: its author would have told him
+    /// if he were awake.
+    pub give_up_hearsay_ms: u64,
     /// Whether others are told what was read here.
     pub tells_reads: bool,
 }
@@ -77,6 +80,7 @@ impl Default for LedgerConfig {
             asleep_after_ms: HOUR_MS / 6,
             give_up_ms: 30 * DAY_MS,
             give_up_departed_ms: 73 * HOUR_MS,
+            give_up_hearsay_ms: 120_000,
             tells_reads: true,
         }
     }

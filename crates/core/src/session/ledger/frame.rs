@@ -89,6 +89,8 @@ pub enum Frame {
     Read(Vec<MessageId>),
     /// Somebody else's message as it was encrypted by its author.
     Relay(MessageId, Vec<u8>),
+    /// What its author said up to this number was not for this device, which was not there yet.
+    Floor(DeviceId, u64),
     /// Of members, cards and the like: not the ledger's, handed on as it is.
     Notice(Vec<u8>),
 }
@@ -98,7 +100,8 @@ const ACKS: u8 = 2;
 const NACKS: u8 = 3;
 const READ: u8 = 4;
 const RELAY: u8 = 5;
-const NOTICE: u8 = 6;
+const FLOOR: u8 = 6;
+const NOTICE: u8 = 7;
 const EVERYBODY: u8 = 0xFF;
 
 impl Frame {
@@ -115,6 +118,7 @@ impl Frame {
                 out.extend_from_slice(original);
                 out
             }
+            Frame::Floor(device, number) => [&[FLOOR], &device.0[..], &number.to_be_bytes()].concat(),
             Frame::Notice(bytes) => [&[NOTICE], bytes.as_slice()].concat(),
         }
     }
@@ -133,6 +137,7 @@ impl Frame {
             }
             READ => Frame::Read(ascending(reader.list(ACKS_MAX, MessageId::read)?, |id| id.author)?),
             RELAY => Frame::Relay(MessageId::read(&mut reader)?, rest(&mut reader, ORIGINAL_MAX)?),
+            FLOOR => Frame::Floor(DeviceId(reader.array()?), reader.u64()?),
             NOTICE => Frame::Notice(rest(&mut reader, NOTICE_MAX)?),
             _ => return Err(Fault::UnknownFrame),
         };
@@ -278,6 +283,7 @@ mod tests {
             ranges.prop_map(Frame::Nacks),
             reads.prop_map(Frame::Read),
             (any_id(), bytes.clone()).prop_map(|(id, original)| Frame::Relay(id, original)),
+            (any_device(), any::<u64>()).prop_map(|(device, number)| Frame::Floor(device, number)),
             bytes.prop_map(Frame::Notice),
         ]
     }

@@ -9,6 +9,7 @@ use super::frame::ACKS_MAX;
 use super::members::{Member, Members};
 use super::message::MessageId;
 use super::peer::Peer;
+use super::rows::Author;
 use super::state::{Failure, MessageState};
 use super::{Ledger, LedgerScene};
 use crate::codec::{Reader, put_list};
@@ -121,15 +122,23 @@ impl Ledger {
         open.into_iter().for_each(|number| self.close(scene, number, state));
     }
 
-    /// We were out of the session for a while and are let in again: what was said meanwhile is not waited for.
-    pub fn rejoin(&mut self, scene: &mut LedgerScene<'_>, start: &Start) {
+    /// Takes over how far authors are whom nothing is known of yet.
+    pub(super) fn begin_at(&mut self, start: &Start) {
         let me = self.me();
-        for (author, number) in start.reached.iter().filter(|(author, _)| *author != me) {
-            if self.authors.contains_key(author) {
-                self.skip_to(scene, *author, *number);
-            } else {
-                self.author(*author).contiguous = *number;
+        for (device, number) in start.reached.iter().filter(|(device, number)| *device != me && *number > 0) {
+            if !self.authors.contains_key(device) {
+                *self.author(*device) = Author { contiguous: *number, by_hearsay: true, ..Author::default() };
             }
+        }
+    }
+
+    /// We were out of the session for a while and are let in again: what was said meanwhile was not for us.
+    pub fn rejoin(&mut self, scene: &mut LedgerScene<'_>, start: &Start) {
+        self.begin_at(start);
+        let me = self.me();
+        for (device, number) in start.reached.iter().filter(|(device, number)| *device != me && *number > 0) {
+            self.skip_to(scene, *device, *number);
+            self.author(*device).by_hearsay = true;
         }
         self.head.lamport = self.head.lamport.max(start.lamport);
         self.changed.head = true;

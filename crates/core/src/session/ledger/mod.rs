@@ -179,9 +179,7 @@ impl Ledger {
         let head = Head { me, number: 0, lamport, sequence: 0, open_from: 1, read_through: 0, heads };
         let mut ledger = Ledger::of(Rows(session), head, config, rng_seed);
         ledger.changed.head = true;
-        for (author, number) in &start.reached {
-            ledger.author(*author).contiguous = *number;
-        }
+        ledger.begin_at(start);
         ledger.set_members(scene, members);
         ledger
     }

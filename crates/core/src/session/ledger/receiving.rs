@@ -34,12 +34,16 @@ impl Ledger {
             }
             Frame::Acks(acks) => self.on_acks(scene, from, &acks),
             Frame::Nacks(ranges) => {
-                self.on_nacks(scene.now, from, &ranges);
+                self.on_nacks(scene, from, &ranges);
                 Ok(())
             }
             Frame::Read(ids) => self.on_read(scene, from, &ids),
             Frame::Relay(id, original) => {
                 self.on_relay(scene, id, original);
+                Ok(())
+            }
+            Frame::Floor(device, number) => {
+                self.on_floor(scene, from, device, number);
                 Ok(())
             }
             Frame::Notice(bytes) => {
@@ -118,13 +122,16 @@ impl Ledger {
 
     /// How long a cause is waited for.
     pub(super) fn patience_ms(&self, cause: &MessageId) -> u64 {
+        if self.authors.get(&cause.author).is_some_and(|author| author.by_hearsay) {
+            return self.config.give_up_hearsay_ms;
+        }
         if self.members.has(&cause.author) { self.config.give_up_ms } else { self.config.give_up_departed_ms }
     }
 
     /// Delivers a message whose causes are here, and then what waited for it.
     fn let_through(&mut self, scene: &mut LedgerScene<'_>, message: Message) {
         let id = message.id;
-        self.author(id.author).contiguous = id.number;
+        self.come_to(id);
         self.deliver(scene, message, false);
         let waiters = self.waiting.release(id.author, id.number, id.number);
         self.let_through_waiters(scene, waiters);
@@ -148,10 +155,16 @@ impl Ledger {
     fn let_in(&mut self, scene: &mut LedgerScene<'_>, id: MessageId) -> Vec<MessageId> {
         self.waiting.remove(&id);
         if let Some(message) = self.rows.take_waiting(scene.tx, id) {
-            self.author(id.author).contiguous = id.number;
+            self.come_to(id);
             self.deliver(scene, message, false);
         }
         self.waiting.release(id.author, id.number, id.number)
+    }
+
+    fn come_to(&mut self, id: MessageId) {
+        let author = self.author(id.author);
+        author.contiguous = id.number;
+        author.by_hearsay = false;
     }
 
     /// The one place where a message comes through.
@@ -193,15 +206,15 @@ impl Ledger {
         for parent in parents.into_iter().filter(|parent| !self.is_settled(parent)) {
             scene.fact(Fact::GaveUp(Gap { author: parent.author, first: parent.number, last: parent.number }));
         }
-        let mut waiters = self.skip(scene, id.author, id.number - 1);
+        let mut waiters = self.give_up_to(scene, id.author, id.number - 1);
         waiters.extend(self.let_in(scene, id));
         self.let_through_waiters(scene, waiters);
     }
 
     /// Gives up an author's numbers from the next one to `last`, none of which waits; says who waited for them.
-    fn skip(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId, last: u64) -> Vec<MessageId> {
+    fn give_up_to(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId, last: u64) -> Vec<MessageId> {
         let author = self.author(device);
-        let first = author.contiguous + 1;
+        let first = author.contiguous.saturating_add(1);
         if first > last {
             return Vec::new();
         }
@@ -214,12 +227,17 @@ impl Ledger {
         self.waiting.release(device, first, last)
     }
 
-    /// Does not wait for an author's messages up to this one: they were said while we were out.
+    /// Does not wait for an author's messages up to this one, and does not take them any more: they were said while we were
+    /// not there. Those that came all the same stay.
     pub(super) fn skip_to(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId, last: u64) {
+        let mut waiters = Vec::new();
         while let Some(id) = self.waiting.first_of(device).filter(|id| id.number <= last) {
-            self.force(scene, id);
+            waiters.extend(self.let_in(scene, id));
         }
-        let waiters = self.skip(scene, device, last);
+        let author = self.author(device);
+        let first = author.contiguous.saturating_add(1);
+        author.contiguous = author.contiguous.max(last);
+        waiters.extend(self.waiting.release(device, first, last));
         self.let_through_waiters(scene, waiters);
     }
 

@@ -52,8 +52,13 @@ impl Repairs {
         self.0.values().filter_map(planned).min()
     }
 
-    fn take(&mut self, now: Time) -> Vec<MessageId> {
+    /// Forgets what has rested long enough.
+    fn rest(&mut self, now: Time) {
         self.0.retain(|_, repair| !matches!(repair, Repair::Rests(until) if *until <= now));
+    }
+
+    fn take(&mut self, now: Time) -> Vec<MessageId> {
+        self.rest(now);
         let due = self.0.iter_mut().filter(|(_, repair)| matches!(repair, Repair::Planned(at) if *at <= now));
         due.map(|(id, repair)| {
             *repair = Repair::Rests(now + REPAIR_REST_MS);
@@ -70,7 +75,7 @@ impl Ledger {
         while ranges.len() < RANGES_MAX {
             let delay_ms = self.after(Time(0), self.config.nack_delay_ms).0;
             let delay_max_ms = self.config.timeout_max_ms;
-            let again = |times: u8| scene.now + delay_ms.saturating_mul(4 << times.min(20)).min(delay_max_ms);
+            let again = |times: u8| scene.now + delay_ms.saturating_mul(1 << times.min(20)).min(delay_max_ms);
             let Some(cause) = self.waiting.take_ask(scene.now, again) else { break };
             let contiguous = self.authors.get(&cause.author).map_or(0, |author| author.contiguous);
             let hole = self.waiting.hole(cause, contiguous);
@@ -85,7 +90,10 @@ impl Ledger {
     }
 
     /// Somebody lacks messages.
-    pub(super) fn on_nacks(&mut self, now: Time, from: DeviceId, ranges: &[Range]) {
+    pub(super) fn on_nacks(&mut self, scene: &mut LedgerScene<'_>, from: DeviceId, ranges: &[Range]) {
+        let now = scene.now;
+        self.repairs.rest(now);
+        self.tell_floor(scene, from, ranges);
         for range in ranges {
             let later = self.after(now, self.config.repair_delay_ms);
             self.waiting.heard_asked(range, later);
@@ -97,12 +105,29 @@ impl Ledger {
         }
     }
 
-    /// Sends own messages again that were not sent just now. What was said before somebody came is none of his.
+    /// Tells a newcomer who asks for what was said before he came that it was not for him: who let him in may not have
+    /// heard it yet.
+    fn tell_floor(&mut self, scene: &mut LedgerScene<'_>, from: DeviceId, ranges: &[Range]) {
+        let Some(since) = self.peers.get(&from).map(|peer| peer.since) else { return };
+        if ranges.iter().any(|range| range.author == self.me() && range.first <= since) {
+            scene.wish(Wish::Send(Frame::Floor(from, since)));
+        }
+    }
+
+    /// What an author said up to this number was not for a device.
+    pub(super) fn on_floor(&mut self, scene: &mut LedgerScene<'_>, from: DeviceId, device: DeviceId, number: u64) {
+        if device == self.me() {
+            self.skip_to(scene, from, number);
+            self.author(from).by_hearsay = false;
+        }
+    }
+
+    /// Sends own messages again that were not sent again just now, for somebody else who asked. What was said before somebody came is none of his.
     fn answer(&mut self, now: Time, from: DeviceId, range: &Range) {
         let Some(since) = self.peers.get(&from).map(|peer| peer.since) else { return };
-        let just_now_ms = self.config.timeout_min_ms / 2;
+        let just_now_ms = self.config.nack_delay_ms.0;
         for number in range.numbers().filter(|number| (since + 1..=self.head.number).contains(number)) {
-            if self.sending(number).is_none_or(|sending| sending.at + just_now_ms <= now) {
+            if self.sending(number).is_none_or(|sending| sending.times == 1 || sending.at + just_now_ms <= now) {
                 self.again.add(number, now);
             }
         }

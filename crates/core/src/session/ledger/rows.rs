@@ -52,6 +52,8 @@ pub(super) struct Author {
     pub(super) read: u64,
     /// First and last of the numbers given up.
     pub(super) gaps: Vec<(u64, u64)>,
+    /// Whether how far we are was told by who let us in, who may not have heard the author's latest by then.
+    pub(super) by_hearsay: bool,
 }
 
 impl Author {
@@ -148,6 +150,7 @@ impl Rows {
             row.extend_from_slice(&first.to_be_bytes());
             row.extend_from_slice(&last.to_be_bytes());
         });
+        row.push(u8::from(author.by_hearsay));
         tx.put(Table::SessionProgress, &self.device_key(AUTHOR, device), &row);
     }
 
@@ -279,7 +282,8 @@ fn read_head(reader: &mut Reader<'_>) -> Result<Head, Fault> {
 
 fn read_author(reader: &mut Reader<'_>) -> Result<Author, Fault> {
     let (contiguous, read) = (reader.u64()?, reader.u64()?);
-    Ok(Author { contiguous, read, gaps: reader.list(usize::MAX, |reader| Ok((reader.u64()?, reader.u64()?)))? })
+    let gaps = reader.list(usize::MAX, |reader| Ok((reader.u64()?, reader.u64()?)))?;
+    Ok(Author { contiguous, read, gaps, by_hearsay: reader.u8()? == 1 })
 }
 
 fn read_sent(reader: &mut Reader<'_>) -> Result<Sent, Fault> {

@@ -217,8 +217,12 @@ impl Ledger {
     pub(super) fn load_open(&mut self, tx: &dyn Tx, now: Time) {
         let (rows, from) = (self.rows, self.head.open_from);
         rows.each_sent(tx, from, |number, sent| {
-            let cancelled = sent.state == MessageState::Failed(Failure::Cancelled);
-            if sent.state >= MessageState::Delivered && !(cancelled && !self.arrival(number).everywhere) {
+            let is_open = match sent.state {
+                MessageState::Queued | MessageState::Sent | MessageState::Held => true,
+                MessageState::Failed(Failure::Cancelled) => !self.arrival(number).everywhere,
+                MessageState::Delivered | MessageState::Read | MessageState::Failed(_) => false,
+            };
+            if !is_open {
                 return;
             }
             let sending = Sending { at: now, times: 1 };

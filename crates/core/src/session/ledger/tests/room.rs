@@ -33,6 +33,8 @@ pub(super) struct Device {
     /// Others are out of reach unless they are on the same side.
     pub(super) side: u8,
     originals: BTreeMap<MessageId, Vec<u8>>,
+    /// The epoch in which it came: what was said in earlier ones, it cannot decrypt.
+    since: usize,
 }
 
 pub(super) struct Room {
@@ -42,7 +44,11 @@ pub(super) struct Room {
     pub(super) devices: BTreeMap<DeviceId, Device>,
     pub(super) rng: ChaCha8Rng,
     pub(super) frames_sent: u64,
-    flying: BTreeMap<(Time, u64), (DeviceId, DeviceId, Vec<u8>)>,
+    pub(super) relays_sent: u64,
+    /// Whither, whence, in which epoch, and what.
+    flying: BTreeMap<(Time, u64), (DeviceId, DeviceId, usize, Vec<u8>)>,
+    /// In which epoch a message was said first.
+    said_in: BTreeMap<MessageId, usize>,
     flown: u64,
 }
 
@@ -67,7 +73,9 @@ impl Room {
             devices: BTreeMap::new(),
             rng: ChaCha8Rng::seed_from_u64(seed),
             frames_sent: 0,
+            relays_sent: 0,
             flying: BTreeMap::new(),
+            said_in: BTreeMap::new(),
             flown: 0,
         };
         members.iter().for_each(|one| room.add(*one, &members, &Start::default()));
@@ -81,8 +89,23 @@ impl Room {
         let ledger = Ledger::create(&mut scene, SESSION, (one, members), start, self.config.clone(), seed);
         store.commit();
         let (facts, originals) = (Vec::new(), BTreeMap::new());
-        let device = Device { member: one, store, ledger, facts, asleep: false, side: 0, originals };
+        let device =
+            Device { member: one, store, ledger, facts, asleep: false, side: 0, originals, since: members.len() };
         self.devices.insert(one.device, device);
+    }
+
+    /// Somebody lets a newcomer in; the others hear of it when they are told by [`Room::tell_members`].
+    pub(super) fn let_in(&mut self, one: Member, by: DeviceId) {
+        let start = self.at(by).ledger.start();
+        let members: Vec<Member> = self.devices.values().map(|device| device.member).chain([one]).collect();
+        self.add(one, &members, &Start::decode(&start.encode()).unwrap());
+        self.tell_members(by);
+    }
+
+    /// A device hears who is in the session.
+    pub(super) fn tell_members(&mut self, who: DeviceId) {
+        let members: Vec<Member> = self.devices.values().map(|device| device.member).collect();
+        while self.call(who, |ledger, scene| ledger.set_members(scene, &members)).is_none() {}
     }
 
     fn seed(&mut self) -> [u8; 32] {
@@ -100,6 +123,7 @@ impl Room {
     }
 
     /// Calls a device's ledger in a transaction, which lasts unless the device crashes; then its wishes are carried out.
+    #[expect(clippy::unwrap_in_result, reason = "a test that names no device of its room is wrong")]
     pub(super) fn call<T>(
         &mut self,
         who: DeviceId,
@@ -125,7 +149,9 @@ impl Room {
             self.carry_out(who, wish);
         }
         for fact in facts {
-            if let Fact::Relayed(id, original) = fact {
+            if let Fact::Relayed(id, original) = fact
+                && self.said_in.get(&id).is_some_and(|epoch| *epoch >= self.devices[&who].since)
+            {
                 self.take(who, id.author, &original);
             }
         }
@@ -143,12 +169,15 @@ impl Room {
             Wish::Send(frame) => self.broadcast(who, &frame.encode()),
             Wish::Say { frame, number, .. } => {
                 let bytes = frame.encode();
+                let epoch = self.epoch_of(who);
+                self.said_in.entry(MessageId { author: who, number }).or_insert(epoch);
                 self.at(who).originals.entry(MessageId { author: who, number }).or_insert_with(|| bytes.clone());
                 self.broadcast(who, &bytes);
                 self.call(who, |ledger, scene| ledger.sent(scene, number));
             }
             Wish::Repair(id) => {
                 if let Some(original) = self.at(who).originals.get(&id).cloned() {
+                    self.relays_sent += 1;
                     self.broadcast(who, &Frame::Relay(id, original).encode());
                 }
             }
@@ -157,17 +186,23 @@ impl Room {
 
     fn broadcast(&mut self, from: DeviceId, bytes: &[u8]) {
         self.frames_sent += 1;
-        let side = self.at(from).side;
-        let here = |device: &&Device| device.member.device != from && !device.asleep && device.side == side;
+        let (side, members) = (self.at(from).side, self.at(from).ledger.members.clone());
+        let here = |device: &&Device| members.has(&device.member.device) && !device.asleep && device.side == side;
+        let epoch = self.epoch_of(from);
         let to: Vec<DeviceId> = self.devices.values().filter(here).map(|device| device.member.device).collect();
         for to in to {
             let copies = u64::from(!self.chance(self.weather.lost)) + u64::from(self.chance(self.weather.doubled));
             for _ in 0..copies {
                 self.flown += 1;
                 let at = self.now + 20 + self.rng.next_u64() % (self.weather.delay_max_ms + 1);
-                self.flying.insert((at, self.flown), (to, from, bytes.to_vec()));
+                self.flying.insert((at, self.flown), (to, from, epoch, bytes.to_vec()));
             }
         }
+    }
+
+    /// Members only ever come: whoever knows of fewer is in an earlier epoch.
+    fn epoch_of(&mut self, who: DeviceId) -> usize {
+        self.at(who).ledger.peers.len() + 1
     }
 
     /// A device gets a frame of another's.
@@ -205,8 +240,10 @@ impl Room {
                 && *at <= self.now
             {
                 let key = (*at, *flown);
-                let (to, from, bytes) = self.flying.remove(&key).unwrap();
-                self.take(to, from, &bytes);
+                let (to, from, epoch, bytes) = self.flying.remove(&key).unwrap();
+                if epoch <= self.epoch_of(to) {
+                    self.take(to, from, &bytes);
+                }
             }
             let now = self.now;
             let due = |device: &&Device| !device.asleep && device.ledger.next_wake().is_some_and(|due| due <= now);

@@ -1,7 +1,7 @@
 //! Worlds from seeds: whatever is lost, doubled, delayed, cut off or crashed, in the end everybody has everything.
 
 use super::super::*;
-use super::room::{Room, Weather, device};
+use super::room::{Room, Weather, device, member};
 use mainframe_base::DeviceId;
 use rand_core::Rng;
 
@@ -58,6 +58,51 @@ fn many_small_storms_end_well() {
         room.run(24 * 3_600_000);
         room.assert_all_is_well(&said);
     }
+}
+
+#[test]
+fn a_newcomer_in_a_storm_gets_what_is_said_once_its_author_knows_him() {
+    for seed in 200..220 {
+        let mut room = Room::new(&[1, 2, 1, 1], LedgerConfig::default(), seed);
+        room.weather = STORM;
+        let mut said = chatter(&mut room, 60, 300);
+        let before: Vec<DeviceId> = room.devices.keys().copied().collect();
+        let newcomer = member(9, 1);
+        room.let_in(newcomer, before[0]);
+        let mut owed = Vec::new();
+        for who in before {
+            let knows = room.devices[&who].ledger.last_number();
+            said.extend(chatter(&mut room, 10, 300));
+            room.tell_members(who);
+            owed.push((who, knows.max(room.devices[&who].ledger.last_number())));
+        }
+        said.extend(chatter(&mut room, 60, 300));
+        room.weather = CALM;
+        room.run(24 * 3_600_000);
+        let order: Vec<MessageId> = room.order(newcomer.device).iter().map(|message| message.id).collect();
+        let newcomer = room.devices.remove(&newcomer.device).unwrap();
+        assert_eq!(newcomer.ledger.counts().waiting, 0);
+        room.assert_all_is_well(
+            &said.iter().copied().filter(|id| id.author != newcomer.member.device).collect::<Vec<_>>(),
+        );
+        let known = |id: &&MessageId| owed.iter().any(|(who, number)| id.author == *who && id.number > *number);
+        let owed: Vec<&MessageId> = said.iter().filter(known).collect();
+        assert!(owed.len() > 40 && owed.iter().all(|id| order.contains(id)));
+    }
+}
+
+#[test]
+fn a_thousand_messages_a_second_come_through_although_one_in_twenty_is_lost() {
+    let config = LedgerConfig { ack_delay_ms: (20, 50), nack_delay_ms: (100, 200), ..LedgerConfig::default() };
+    let mut room = Room::new(&[1, 1], config, 4);
+    room.weather = Weather { lost: 5, delay_max_ms: 100, ..Weather::default() };
+    let mut said = Vec::new();
+    for _ in 0..10_000 {
+        said.extend(room.say(device(1, 1), &[1; 200]));
+        room.run(1);
+    }
+    room.run(3_000);
+    room.assert_all_is_well(&said);
 }
 
 #[test]
