@@ -125,7 +125,7 @@ impl Ledger {
     /// Takes over how far authors are whom nothing is known of yet.
     pub(super) fn begin_at(&mut self, start: &Start) {
         let me = self.me();
-        for (device, number) in start.reached.iter().filter(|(device, number)| *device != me && *number > 0) {
+        for (device, number) in start.reached.iter().filter(|(device, _)| *device != me) {
             if !self.authors.contains_key(device) {
                 *self.author(*device) = Author { contiguous: *number, by_hearsay: true, ..Author::default() };
             }
@@ -136,7 +136,7 @@ impl Ledger {
     pub fn rejoin(&mut self, scene: &mut LedgerScene<'_>, start: &Start) {
         self.begin_at(start);
         let me = self.me();
-        for (device, number) in start.reached.iter().filter(|(device, number)| *device != me && *number > 0) {
+        for (device, number) in start.reached.iter().filter(|(device, _)| *device != me) {
             self.skip_to(scene, *device, *number);
             self.author(*device).by_hearsay = true;
         }

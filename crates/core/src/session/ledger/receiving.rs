@@ -230,12 +230,11 @@ impl Ledger {
     /// Does not wait for an author's messages up to this one, and does not take them any more: they were said while we were
     /// not there. Those that came all the same stay.
     pub(super) fn skip_to(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId, last: u64) {
-        let mut waiters = Vec::new();
+        let (mut waiters, first) = (Vec::new(), self.author(device).contiguous.saturating_add(1));
         while let Some(id) = self.waiting.first_of(device).filter(|id| id.number <= last) {
             waiters.extend(self.let_in(scene, id));
         }
         let author = self.author(device);
-        let first = author.contiguous.saturating_add(1);
         author.contiguous = author.contiguous.max(last);
         waiters.extend(self.waiting.release(device, first, last));
         self.let_through_waiters(scene, waiters);
@@ -246,7 +245,9 @@ impl Ledger {
         let rows = self.rows;
         rows.each_waiting(tx, |until, message| {
             let (id, bytes) = (message.id, message.body.len());
-            let on = self.missing_cause(&id, &message.parents).unwrap_or(id);
+            let cause = self.missing_cause(&id, &message.parents);
+            debug_assert!(cause.is_some(), "{message:?} waits for nothing");
+            let on = cause.unwrap_or(id);
             let ask_at = self.after(now, self.config.nack_delay_ms);
             self.waiting.insert(id, Blocked { on, parents: message.parents, bytes, until }, ask_at);
         });

@@ -37,6 +37,9 @@ pub(super) struct Device {
     since: usize,
 }
 
+/// Whither, whence, in which epoch, and what.
+type Flight = (DeviceId, DeviceId, usize, Vec<u8>);
+
 pub(super) struct Room {
     pub(super) now: Time,
     pub(super) weather: Weather,
@@ -45,8 +48,7 @@ pub(super) struct Room {
     pub(super) rng: ChaCha8Rng,
     pub(super) frames_sent: u64,
     pub(super) relays_sent: u64,
-    /// Whither, whence, in which epoch, and what.
-    flying: BTreeMap<(Time, u64), (DeviceId, DeviceId, usize, Vec<u8>)>,
+    flying: BTreeMap<(Time, u64), Flight>,
     /// In which epoch a message was said first.
     said_in: BTreeMap<MessageId, usize>,
     flown: u64,
