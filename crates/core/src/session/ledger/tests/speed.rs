@@ -1,4 +1,4 @@
-//! How fast it is. Not timed here: `cargo test -p mainframe-core --release -- --ignored a_hundred_thousand` and look at the
+//! How fast it is. Not timed here: `cargo test -p mainframe-core --release -- --ignored four_hundred_thousand` and look at the
 //! clock.
 
 use super::super::*;
