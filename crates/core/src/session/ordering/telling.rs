@@ -1,0 +1,168 @@
+//! What we say again until everybody knows, and what we ask for.
+
+use std::collections::BTreeSet;
+
+use mainframe_base::Time;
+
+use super::commit::CommitId;
+use super::roster::Leaf;
+use super::statement::{Certificate, Promise, Signed, Statement};
+use super::{GIVE_UP_AFTER_MS, Ordering, OrderingScene};
+
+/// What waits to be said.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Telling {
+    queue: Vec<Signed>,
+    again: Option<Again>,
+    /// When we show a certificate, unless somebody else does.
+    show_at: Option<Time>,
+    needed: BTreeSet<CommitId>,
+    /// Who has said anything about this epoch: it knows that there is something to find out, and asks if it must.
+    heard_from: BTreeSet<Leaf>,
+}
+
+/// When we repeat ourselves next, and after how long a silence.
+#[derive(Clone, Copy, Debug)]
+struct Again {
+    at: Time,
+    span_ms: u64,
+}
+
+impl Telling {
+    pub(super) fn say(&mut self, signed: Signed) {
+        self.queue.push(signed);
+    }
+
+    pub(super) fn take(&mut self) -> Vec<Signed> {
+        std::mem::take(&mut self.queue)
+    }
+
+    pub(super) fn show_later(&mut self, now: Time, after_ms: u64) {
+        self.show_at.get_or_insert(now + after_ms);
+    }
+
+    /// Somebody else just showed what we would show.
+    pub(super) fn leave_it_to_others(&mut self, now: Time) {
+        self.show_at = None;
+        if let Some(again) = &mut self.again {
+            again.at = now + again.span_ms;
+        }
+    }
+
+    /// Begins anew: there is something else to say.
+    pub(super) fn turn_page(&mut self) {
+        self.again = None;
+    }
+
+    pub(super) fn note_heard_from(&mut self, leaf: Leaf) {
+        self.heard_from.insert(leaf);
+    }
+
+    pub(super) fn next_wake(&self) -> Option<Time> {
+        self.show_at.into_iter().chain(self.again.map(|again| again.at)).min()
+    }
+
+    /// Those of the missing commits that were not wished for since we last repeated ourselves.
+    pub(super) fn newly_needed(&mut self, missing: BTreeSet<CommitId>) -> Vec<CommitId> {
+        let new = missing.difference(&self.needed).copied().collect();
+        self.needed = missing;
+        new
+    }
+}
+
+impl Ordering {
+    /// Says again what is due to be said again.
+    pub(super) fn tell(&mut self, scene: &mut OrderingScene<'_>) {
+        self.show(scene);
+        if !self.is_restless(scene.now) {
+            self.telling.again = None;
+            return;
+        }
+        // What counts, one tells for all.
+        let patience_ms = if self.durable.certificates.is_empty() { 0 } else { self.show_after_ms() };
+        let first_ms = self.pace.first_resay_ms();
+        let again =
+            self.telling.again.get_or_insert(Again { at: scene.now + first_ms + patience_ms, span_ms: first_ms });
+        if again.at > scene.now {
+            return;
+        }
+        again.span_ms = self.pace.next_resay_ms(again.span_ms);
+        again.at = scene.now + again.span_ms + patience_ms;
+        self.telling.needed.clear();
+        for statement in self.still_unsettled() {
+            self.say(statement, scene.notary);
+        }
+    }
+
+    /// The commits others speak of, or that count, and that we have not seen.
+    pub(super) fn named(&self) -> BTreeSet<CommitId> {
+        let mut named: BTreeSet<_> = self.durable.certificates.keys().copied().collect();
+        if self.is_undecided() {
+            named.extend(self.tally.commits());
+            named.extend(self.proposal.iter().map(|proposal| proposal.vote.commit));
+            let promises = self.drive.iter().flat_map(|drive| drive.promises.values());
+            named.extend(promises.filter_map(|quote| quote.accepted).map(|vote| vote.commit));
+        }
+        named.retain(|id| !self.durable.commits.contains_key(id));
+        named
+    }
+
+    pub(super) fn show_after_ms(&self) -> u64 {
+        self.pace.show_after_ms(self.durable.roster.rank(self.durable.me))
+    }
+
+    fn show(&mut self, scene: &mut OrderingScene<'_>) {
+        if self.telling.show_at.is_none_or(|at| at > scene.now) {
+            return;
+        }
+        self.telling.show_at = None;
+        self.say_certificates(scene);
+    }
+
+    fn say_certificates(&mut self, scene: &mut OrderingScene<'_>) {
+        if self.durable.roster.is_of_one_person() {
+            return;
+        }
+        for certificate in self.durable.certificates.clone().into_values() {
+            self.say(Statement::Certificate(certificate), scene.notary);
+        }
+    }
+
+    /// Whether something is left to find out, or to make known to members who may not even know that there is.
+    fn is_restless(&self, now: Time) -> bool {
+        let durable = &self.durable;
+        let is_late = durable.gave_up || durable.opened.is_some_and(|opened| now >= opened + GIVE_UP_AFTER_MS);
+        let has_begun = durable.opened.is_some() || self.named().first().is_some();
+        let is_forked = durable.certificates.len() > 1;
+        let is_unknown = self.final_commit().is_none();
+        let is_to_be_told = !durable.roster.is_of_one_person() && (is_forked || !self.is_known_to_all());
+        has_begun && !is_late && (is_unknown || is_to_be_told)
+    }
+
+    fn is_known_to_all(&self) -> bool {
+        let told = self.durable.certificates.values().flat_map(Certificate::leaves);
+        let known: BTreeSet<_> = self.telling.heard_from.iter().copied().chain(told).chain([self.durable.me]).collect();
+        self.durable.roster.weigh(known) == self.durable.roster.total()
+    }
+
+    /// Our latest words, as far as they may still be needed.
+    fn still_unsettled(&self) -> Vec<Statement> {
+        let durable = &self.durable;
+        if durable.roster.is_of_one_person() {
+            return Vec::new();
+        }
+        if !durable.certificates.is_empty() {
+            return durable.certificates.values().cloned().map(Statement::Certificate).collect();
+        }
+        let own = self.drive.iter().map(|drive| match &drive.proposal {
+            Some(proposal) => Statement::Propose(proposal.clone()),
+            None => Statement::Prepare(drive.ballot),
+        });
+        let latest_vote = durable.accepted.map_or(0, |vote| vote.ballot);
+        let is_to_another = durable.promised > latest_vote && durable.roster.owner(durable.promised) != durable.me;
+        let promise = Promise { ballot: durable.promised, accepted: durable.accepted };
+        let promise = is_to_another.then_some(Statement::Promise(promise));
+        let words: Vec<_> = own.chain(durable.accepted.map(Statement::Vote)).chain(promise).collect();
+        if words.is_empty() { vec![Statement::Ask] } else { words }
+    }
+}
