@@ -5,7 +5,7 @@ use mainframe_base::Fault;
 use super::choice::{forced, suffices};
 use super::roster::Leaf;
 use super::statement::{Certificate, Promise, Proposal, QuotedPromise, Signed, Statement, Vote};
-use super::{CERTIFICATES_MAX, Ordering, OrderingScene};
+use super::{Ordering, OrderingScene};
 
 /// How far ahead of ours a ballot may be that we follow: more than pass before all give up, so that nobody needs to
 /// follow further, and a liar cannot use up all numbers at once.
@@ -25,7 +25,7 @@ impl Ordering {
         self.telling.note_heard_from(signed.from);
         let is_behind = self.is_behind(signed);
         match &signed.statement {
-            Statement::Ask => {}
+            Statement::Ask | Statement::Known(_) => {}
             Statement::Vote(vote) => self.hear_vote(signed, *vote, scene),
             Statement::Prepare(ballot) => self.hear_prepare(signed.from, *ballot, scene)?,
             Statement::Promise(promise) => self.hear_promise(signed, *promise),
@@ -33,7 +33,7 @@ impl Ordering {
             Statement::Certificate(certificate) => self.hear_certificate(certificate, scene)?,
         }
         if is_behind {
-            self.telling.show_later(scene.now, self.show_after_ms());
+            self.telling.show_to_somebody_behind(scene.now, self.show_after_ms());
         }
         Ok(())
     }
@@ -44,9 +44,8 @@ impl Ordering {
         let certificates = &self.durable.certificates;
         match &signed.statement {
             _ if certificates.is_empty() => false,
-            Statement::Certificate(certificate) => {
-                certificates.len() > 1 || !certificates.contains_key(&certificate.vote.commit)
-            }
+            Statement::Certificate(certificate) => !certificates.contains_key(&certificate.vote.commit),
+            Statement::Known(_) => false,
             Statement::Vote(vote) => {
                 !certificates.contains_key(&vote.commit) || self.tally.contains(signed.from, *vote)
             }
@@ -105,24 +104,31 @@ impl Ordering {
 
     fn hear_certificate(&mut self, certificate: &Certificate, scene: &mut OrderingScene<'_>) -> Result<(), Fault> {
         let vote = certificate.vote;
-        let certificates = &self.durable.certificates;
-        if certificates.contains_key(&vote.commit) {
-            if certificates.len() == 1 {
+        if self.durable.certificates.contains_key(&vote.commit) {
+            if self.durable.certificates.len() == 1 {
                 self.telling.leave_it_to_others(scene.now);
             }
+            self.answer_roll_call(certificate, scene);
             return Ok(());
         }
         let weight = self.durable.roster.weigh(certificate.leaves());
         if weight < self.durable.roster.quorum(vote.ballot) || !certificate.verifies(scene.notary) {
             return Err(Fault::BadSignature);
         }
-        if certificates.len() < CERTIFICATES_MAX {
-            self.certify(certificate.clone());
-        }
+        self.certify(certificate.clone());
         for (leaf, signature) in &certificate.votes {
             self.record(*leaf, vote, *signature, scene);
         }
+        self.answer_roll_call(certificate, scene);
         Ok(())
+    }
+
+    /// Whoever shows a certificate quotes every vote it heard, and shows it again until it has heard from all: who is
+    /// missing says that he knows.
+    fn answer_roll_call(&mut self, certificate: &Certificate, scene: &mut OrderingScene<'_>) {
+        if certificate.leaves().all(|leaf| leaf != self.durable.me) {
+            self.say(Statement::Known(certificate.vote.commit), scene.notary);
+        }
     }
 
     /// Whether we go along with a ballot somebody opened: not with a liar's, nor with one of a leaf that is to go.

@@ -26,6 +26,8 @@ mod durable;
 mod hearing;
 mod pace;
 mod roster;
+#[cfg(test)]
+mod rules;
 mod statement;
 mod tally;
 mod telling;
@@ -177,15 +179,15 @@ impl Ordering {
     /// commit at once, and win.
     pub fn may_commit_at(&self, wanted: Time) -> Option<Time> {
         let (durable, roster) = (&self.durable, &self.durable.roster);
-        let is_bound = durable.accepted.is_some() || durable.promised > 0 || !durable.certificates.is_empty();
-        if is_bound || durable.gave_up || durable.commits.values().any(|commit| commit.author == durable.me) {
+        if !self.is_undecided() || durable.commits.values().any(|commit| commit.author == durable.me) {
             return None;
         }
         let turn_of = |leaf| wanted + self.pace.turn_ms().saturating_mul(roster.rank(leaf) as u64);
         let Some(first) = self.best() else { return Some(turn_of(durable.me)) };
         let seen = durable.opened.unwrap_or(wanted);
         let is_early = wanted <= seen && seen < turn_of(first.author);
-        (is_early && roster.rank(durable.me) < roster.rank(first.author)).then_some(seen)
+        let is_open = durable.accepted.is_none() && durable.promised == 0;
+        (is_open && is_early && roster.rank(durable.me) < roster.rank(first.author)).then_some(seen)
     }
 
     /// A commit on this epoch, found valid by the group's rules: somebody else's, or our own before it is sent.

@@ -83,6 +83,8 @@ pub enum Statement {
     Propose(Proposal),
     /// This counts.
     Certificate(Certificate),
+    /// I know that this counts.
+    Known(CommitId),
 }
 
 /// A statement and who signed it.
@@ -123,6 +125,10 @@ impl Statement {
                 out.push(5);
                 certificate.put(&mut out);
             }
+            Statement::Known(commit) => {
+                out.push(6);
+                commit.put(&mut out);
+            }
         }
         out
     }
@@ -138,6 +144,7 @@ impl Statement {
             }
             4 => Proposal::read(reader).map(Statement::Propose),
             5 => Certificate::read(reader).map(Statement::Certificate),
+            6 => CommitId::read(reader).map(Statement::Known),
             _ => Err(Fault::UnknownFrame),
         }
     }
@@ -285,7 +292,7 @@ mod tests {
         }
 
         #[test]
-        fn bytes_are_a_statement_in_one_way_or_not_at_all(bytes in vec(any::<u8>(), 68..240), kind in 0..7_u8) {
+        fn bytes_are_a_statement_in_one_way_or_not_at_all(bytes in vec(any::<u8>(), 68..240), kind in 0..8_u8) {
             let mut bytes = bytes;
             bytes.splice(68..68, [kind]);
             if let Ok(signed) = Signed::decode(&bytes) {
@@ -340,6 +347,7 @@ mod tests {
         let votes = btree_map(any::<u32>(), signature(), 0..5);
         prop_oneof![
             Just(Statement::Ask),
+            any::<[u8; 32]>().prop_map(|commit| Statement::Known(CommitId(commit))),
             vote(0..u32::MAX).prop_map(Statement::Vote),
             owned.clone().prop_map(Statement::Prepare),
             (10..u32::MAX, option::of(vote(0..10)))

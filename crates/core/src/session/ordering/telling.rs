@@ -14,8 +14,9 @@ use super::{GIVE_UP_AFTER_MS, Ordering, OrderingScene};
 pub(super) struct Telling {
     queue: Vec<Signed>,
     again: Option<Again>,
-    /// When we show a certificate, unless somebody else does.
+    /// When we show a certificate, unless somebody else does, or everybody has been heard and nobody is behind.
     show_at: Option<Time>,
+    is_somebody_behind: bool,
     needed: BTreeSet<CommitId>,
     /// Who has said anything about this epoch: it knows that there is something to find out, and asks if it must.
     heard_from: BTreeSet<Leaf>,
@@ -41,9 +42,14 @@ impl Telling {
         self.show_at.get_or_insert(now + after_ms);
     }
 
+    pub(super) fn show_to_somebody_behind(&mut self, now: Time, after_ms: u64) {
+        self.is_somebody_behind = true;
+        self.show_later(now, after_ms);
+    }
+
     /// Somebody else just showed what we would show.
     pub(super) fn leave_it_to_others(&mut self, now: Time) {
-        self.show_at = None;
+        (self.show_at, self.is_somebody_behind) = (None, false);
         if let Some(again) = &mut self.again {
             again.at = now + again.span_ms;
         }
@@ -89,7 +95,11 @@ impl Ordering {
         again.span_ms = self.pace.next_resay_ms(again.span_ms);
         again.at = scene.now + again.span_ms + patience_ms;
         self.telling.needed.clear();
-        for statement in self.still_unsettled() {
+        self.say_all(self.still_unsettled(), scene);
+    }
+
+    fn say_all(&mut self, statements: Vec<Statement>, scene: &mut OrderingScene<'_>) {
+        for statement in statements {
             self.say(statement, scene.notary);
         }
     }
@@ -116,16 +126,19 @@ impl Ordering {
             return;
         }
         self.telling.show_at = None;
-        self.say_certificates(scene);
+        if std::mem::take(&mut self.telling.is_somebody_behind) || !self.is_known_to_all() {
+            self.say_all(self.certificates(), scene);
+        }
     }
 
-    fn say_certificates(&mut self, scene: &mut OrderingScene<'_>) {
-        if self.durable.roster.is_of_one_person() {
-            return;
-        }
-        for certificate in self.durable.certificates.clone().into_values() {
-            self.say(Statement::Certificate(certificate), scene.notary);
-        }
+    /// What counts, with all votes for it that we heard.
+    fn certificates(&self) -> Vec<Statement> {
+        let durable = &self.durable;
+        let fullest = |known: &Certificate| {
+            let heard = self.tally.certificate(known.vote, &durable.roster, &durable.liars);
+            heard.filter(|heard| heard.votes.len() > known.votes.len()).unwrap_or_else(|| known.clone())
+        };
+        durable.certificates.values().map(fullest).map(Statement::Certificate).collect()
     }
 
     /// Whether something is left to find out, or to make known to members who may not even know that there is.
@@ -148,11 +161,8 @@ impl Ordering {
     /// Our latest words, as far as they may still be needed.
     fn still_unsettled(&self) -> Vec<Statement> {
         let durable = &self.durable;
-        if durable.roster.is_of_one_person() {
-            return Vec::new();
-        }
         if !durable.certificates.is_empty() {
-            return durable.certificates.values().cloned().map(Statement::Certificate).collect();
+            return self.certificates();
         }
         let own = self.drive.iter().map(|drive| match &drive.proposal {
             Some(proposal) => Statement::Propose(proposal.clone()),

@@ -212,20 +212,23 @@ impl World {
         let (count, total) = self.said.entry(signed.statement.encode()[0]).or_default();
         (*count, *total) = (*count + 1, *total + bytes.len());
         self.broadcast(who, &Event::Said(bytes));
-        self.lie_about(&signed.statement);
+        self.lie_about(who, &signed.statement);
     }
 
-    /// Every liar hears of everything at once, promises that it never voted, and votes for whatever is voted for.
-    fn lie_about(&mut self, statement: &Statement) {
+    /// Every liar hears of everything at once, promises that it never voted, and votes for whatever is voted for. It tells
+    /// whoever is parted from the others what they want to hear, and the others nothing of it.
+    fn lie_about(&mut self, who: usize, statement: &Statement) {
         let answer = match statement {
             Statement::Vote(vote) => Statement::Vote(*vote),
             Statement::Propose(proposal) => Statement::Vote(proposal.vote),
             Statement::Prepare(ballot) => Statement::Promise(Promise { ballot: *ballot, accepted: None }),
-            Statement::Ask | Statement::Promise(_) | Statement::Certificate(_) => return,
+            Statement::Ask | Statement::Promise(_) | Statement::Certificate(_) | Statement::Known(_) => return,
         };
         for liar in (0..self.members.len()).filter(|who| self.members[*who].is_liar).collect::<Vec<_>>() {
             let signed = Signed::by(Leaf(liar as u32), answer.clone(), &Seal(Leaf(liar as u32)));
-            self.broadcast(liar, &Event::Said(signed.encode()));
+            for to in (0..self.members.len()).filter(|to| self.sides[*to] == self.sides[who]).collect::<Vec<_>>() {
+                self.send(liar, to, Event::Said(signed.encode()));
+            }
         }
     }
 
@@ -288,7 +291,9 @@ impl World {
     }
 
     fn is_lost(&mut self, from: usize, to: usize) -> bool {
-        let is_parted = self.now < self.weather.parted_until && self.sides[from] != self.sides[to];
+        // Liars keep those apart whom they tell different things, and hear and reach both.
+        let is_across = self.sides[from] != self.sides[to] && !self.members[from].is_liar;
+        let is_parted = self.now < self.weather.parted_until && is_across;
         is_parted || self.below(100) < self.weather.loss_percent
     }
 
