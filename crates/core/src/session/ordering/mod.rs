@@ -8,8 +8,8 @@
 //! Ballot 0 is open: every author proposes by committing, and every leaf votes once, some time after it saw the first. If
 //! that certifies nothing, ballots 1, 2, … follow, each owned by one leaf, as in Paxos: promises, a proposal that respects
 //! what may be certified already, votes. Members may be silent or slow without harm. Members who lie can delay the
-//! decision; to have two commits certified, a third of the weight must vote twice, and then everyone finds out and
-//! picks the same winner.
+//! decision, and whoever keeps two halves of the network apart and votes in both can have two commits certified: then every
+//! member finds out, and all pick the same winner.
 //!
 //! - `roster`: who votes, with what weight, in which turn
 //! - `commit`: what is known of a commit, and which is better
@@ -57,7 +57,7 @@ pub const GIVE_UP_AFTER_MS: u64 = 24 * 3_600_000;
 /// Most removals remembered on one epoch (guess: everyone of the largest group).
 const REMOVALS_MAX: usize = LEAVES_MAX;
 
-/// Most certificates for different commits kept: each beyond the first needs a third of the weight to lie.
+/// Most certificates for different commits kept: each beyond the first needs somebody who lies to a split network.
 const CERTIFICATES_MAX: usize = 4;
 
 /// What should happen, to be carried out in order.

@@ -70,37 +70,32 @@ fn nobody_commits_his_own_return() {
     assert!(returned * 100 <= tried, "{returned} of {tried}");
 }
 
-/// A minority that votes for everything at every ballot can neither split the others nor stop them.
+/// Somebody who votes for everything at every ballot can neither divide nor stop the others, if the network is whole.
 #[test]
-fn a_few_liars_split_nobody() {
-    let (mut exposed, mut seen) = (0, 0);
+fn one_liar_divides_nobody() {
     for seed in 0..trials() / 4 {
-        let (mut world, liars) = world_with_liars(seed, 1);
+        let (mut world, _) = world_with_liars(seed, 1);
         world.run(DAY);
         let finals: BTreeSet<_> = world.honest().map(|member| member.ordering.final_commit()).collect();
         assert!(finals.len() == 1 && !finals.contains(&None), "seed {seed}: {finals:?}");
-        let found = |member: &&Member| member.facts.contains(&OrderingFact::Equivocated(liars[0]));
-        (exposed, seen) = (exposed + world.honest().filter(found).count(), seen + world.honest().count());
     }
-    println!("one liar: found out by {exposed} of {seen}");
 }
 
-/// Where so many lie that two commits are certified, every honest member finds out, and all pick the same winner.
+/// Where some lie to both halves of a split network, every honest member finds out, and all pick the same winner.
 #[test]
 fn a_fork_is_found_by_everyone() {
-    let (mut forks, mut undecided) = (0, 0);
+    let mut forks = 0;
     for seed in 0..trials() / 4 {
         let (mut world, _) = world_with_liars(seed, 3);
         world.run(DAY);
         let finals: BTreeSet<_> = world.honest().map(|member| member.ordering.final_commit()).collect();
-        undecided += u32::from(finals.contains(&None));
-        assert!(finals.len() == 1, "seed {seed}: {finals:?}");
+        assert!(finals.len() == 1 && !finals.contains(&None), "seed {seed}: {finals:?}");
         let winners: BTreeSet<_> = world.honest().map(Member::fork_winner).collect();
         assert!(winners.len() == 1, "seed {seed}: {winners:?}");
         forks += u32::from(!winners.contains(&None));
     }
-    println!("many liars: {forks} forks, {undecided} undecided, of {}", trials() / 4);
-    assert!(forks > 0, "too few lied for this to test anything");
+    println!("{forks} forks of {}", trials() / 4);
+    assert!(forks > 0, "nobody was divided: this tests nothing");
 }
 
 /// Seven persons of whom some lie, two or three commits at once, and some loss.

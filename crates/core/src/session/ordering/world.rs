@@ -134,9 +134,6 @@ impl World {
             }
             self.now = self.now.max(at);
             self.happen(who, event);
-            if self.members.iter().all(Member::is_done) && self.events.len() < self.members.len() {
-                break;
-            }
         }
     }
 
@@ -333,9 +330,5 @@ impl Member {
             OrderingFact::Forked { winner, .. } => Some(*winner),
             OrderingFact::Final(_) | OrderingFact::GaveUp | OrderingFact::Equivocated(_) => None,
         })
-    }
-
-    fn is_done(&self) -> bool {
-        self.is_liar || self.ordering.final_commit().is_some()
     }
 }
