@@ -89,6 +89,17 @@ fn a_promise_tells_the_latest_vote_and_lives_through_a_restart() {
 }
 
 #[test]
+fn a_promise_is_kept_before_it_is_said_and_said_again_by_who_knows_nothing_else() {
+    let mut member = Alone::of(5);
+    member.hears(1, Statement::Prepare(1));
+    assert_eq!(member.out.wishes[0], Wish::Keep);
+    assert_eq!(member.promises(), [(1, None)]);
+    let again = member.ordering.next_wake().expect("somebody may know more");
+    member.wake(again);
+    assert_eq!(member.promises(), [(1, None), (1, None)]);
+}
+
+#[test]
 fn nobody_opens_a_ballot_that_is_not_its_own() {
     let mut member = Alone::of(5);
     assert_eq!(member.tries(3, Statement::Prepare(1)), Err(Fault::Impossible));

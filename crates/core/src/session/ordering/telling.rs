@@ -145,7 +145,8 @@ impl Ordering {
     fn is_restless(&self, now: Time) -> bool {
         let durable = &self.durable;
         let is_late = durable.gave_up || durable.opened.is_some_and(|opened| now >= opened + GIVE_UP_AFTER_MS);
-        let has_begun = durable.opened.is_some() || self.named().first().is_some();
+        // Who promised is taken to know that there is something to find out.
+        let has_begun = durable.opened.is_some() || durable.promised > 0 || !self.named().is_empty();
         let is_forked = durable.certificates.len() > 1;
         let is_unknown = self.final_commit().is_none();
         let is_to_be_told = !durable.roster.is_of_one_person() && (is_forked || !self.is_known_to_all());

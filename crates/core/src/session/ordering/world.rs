@@ -193,7 +193,11 @@ impl World {
                 Wish::Apply(id) => self.members[who].applied.push(id),
                 Wish::Need(id) => self.broadcast(who, &Event::Asked(id, who)),
                 Wish::Say(_) if self.members[who].is_liar => {}
-                Wish::Say(signed) => self.say(who, &signed),
+                Wish::Say(signed) => {
+                    let member = &self.members[who];
+                    assert_eq!(member.kept, member.ordering.encode(), "said before it was kept");
+                    self.say(who, &signed);
+                }
             }
         }
         for fact in out.facts {
