@@ -74,6 +74,9 @@ pub enum Refusal {
     /// The body does not fit the cells allowed for one packet.
     #[error("the body is too long for one packet")]
     TooLong,
+    /// The list of a packet's regions does not fit its cell: send several, or to darker regions.
+    #[error("too many regions for one packet")]
+    TooManyTargets,
     /// The node keeps as many people's keys as it can scan for.
     #[error("this node already scans for as many people or topics as it can")]
     TooManyKeys,

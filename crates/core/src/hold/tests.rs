@@ -136,6 +136,7 @@ impl Room {
             }
             Frame::Digest(_) => {}
             Frame::Cell(_)
+            | Frame::List(_)
             | Frame::Custody(_)
             | Frame::Recent(_)
             | Frame::Hello(_)

@@ -201,6 +201,7 @@ impl Overlay {
             Frame::Peers(answer) => self.on_answer(now, from, answer, out),
             Frame::Neighbourhood(belief) => self.on_belief(now, from, belief, out),
             Frame::Cell(_)
+            | Frame::List(_)
             | Frame::Custody(_)
             | Frame::Digest(_)
             | Frame::Pull(_)

@@ -109,7 +109,7 @@ impl Packets {
     /// Owes a peer a cell that it asked for.
     pub(super) fn send_pulled(&mut self, scene: &mut Scene<'_>, to: LinkKey, cell: Cell, responsibility: Luminosity) {
         let aim = Aim::Copy { to, responsibility, pulled: true };
-        let order = Order { cell, budget: BudgetClass::MAX, aim, source: Some(to), originated: false };
+        let order = Order { cell: cell.into(), budget: BudgetClass::MAX, aim, source: Some(to), origin: None };
         self.hand_over(scene, order, &[]);
     }
 

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use mainframe_base::{LinkKey, PacketId, Refusal, Time};
+use mainframe_base::{LinkKey, PacketId, Prefix, Refusal, Time};
 
-use super::flow::Sent;
+use super::flow::{Flow, Sent};
 use super::route::{Aim, Options};
 use super::slab::Slab;
 use super::table::PacketTable;
 use super::{PacketFact, PacketWish, Packets, Scene, Step};
 use crate::neighbours::Neighbours;
-use crate::wire::{BudgetClass, Cell, CellFrame, Frame, Receipt, Verdict};
+use crate::wire::{BudgetClass, CellFrame, Frame, ListFrame, Parcel, Receipt, Verdict};
 
 /// Next hops tried for one cell (protocol research §3.3: eight let 99.9 % through 30 % droppers).
 const ATTEMPTS_MAX: u8 = 8;
@@ -50,13 +50,13 @@ enum State {
 /// One copy of a cell that we owe.
 #[derive(Clone, Debug)]
 pub(super) struct Handover {
-    cell: Cell,
+    cell: Parcel,
     budget: BudgetClass,
     aim: Aim,
     /// From whom the packet came; none if from our own endpoint. It never goes back there.
     source: Option<LinkKey>,
-    /// Whether our endpoint waits for the outcome.
-    originated: bool,
+    /// The packet of our endpoint that this is a copy of, if it waits for the outcome. What parts from a list has another name.
+    origin: Option<PacketId>,
     /// Who would not take it, or must not: never asked again.
     tried: Vec<LinkKey>,
     /// Who gave no receipt: asked again when nobody else is left, since cells get lost too.
@@ -74,20 +74,43 @@ pub(super) struct Handover {
     state: State,
 }
 
+impl Handover {
+    /// How little this peer is to be chosen: shunned, doubted, without room for the cell, in this order of importance. None if
+    /// it must not be chosen at all.
+    pub(super) fn standing(&self, now: Time, peer: &LinkKey, flow: &Flow) -> Option<(bool, bool, bool)> {
+        let back = Some(*peer) == self.source && !matches!(self.aim, Aim::Copy { .. });
+        let passed_over = back || self.tried.contains(peer) || self.silent.contains(peer);
+        let room = flow.has_room(self.cell.bytes().len());
+        (!passed_over).then(|| (flow.is_shunned(now), flow.trust.is_doubtful(), !room))
+    }
+
+    /// A copy of a part of it, to be placed by itself: who would not take all of it is not asked for the part either, and its
+    /// time has been running.
+    pub(super) fn part(&self, cell: Parcel) -> Handover {
+        Handover { cell, repeated: false, due: None, state: State::Idle, ..self.clone() }
+    }
+
+    fn patience_ms(&self, neighbours: &Neighbours) -> u64 {
+        self.cell.targets().iter().map(|target| patience_ms(target, neighbours)).max().unwrap_or(PATIENCE_MS)
+    }
+}
+
 /// What is needed to begin a hand-over.
 #[derive(Clone, Debug)]
 pub(super) struct Order {
-    pub(super) cell: Cell,
+    pub(super) cell: Parcel,
     pub(super) budget: BudgetClass,
     pub(super) aim: Aim,
     pub(super) source: Option<LinkKey>,
-    pub(super) originated: bool,
+    pub(super) origin: Option<PacketId>,
 }
 
 #[derive(Clone, Copy, Default, Debug)]
 struct Origin {
     /// Copies that are still owed, and one while the packet is being begun.
     open: u32,
+    /// Whether every copy has to be taken over: those to the regions of a list do not stand for each other.
+    every: bool,
     taken_over: bool,
     refusal: Option<Refusal>,
 }
@@ -95,7 +118,7 @@ struct Origin {
 /// All hand-overs of a relay, bounded in bytes, at most half of them for any one source.
 #[derive(Clone, Debug)]
 pub(super) struct Pool {
-    handovers: Slab<Handover>,
+    pub(super) handovers: Slab<Handover>,
     origins: PacketTable<Origin>,
     by_source: BTreeMap<Option<LinkKey>, usize>,
     bytes: usize,
@@ -132,8 +155,9 @@ impl Pool {
     }
 
     /// Our endpoint begins a packet; its outcome is known when all copies of it are closed.
-    pub(super) fn begin_origin(&mut self, id: PacketId) {
-        self.origins.insert(id, Origin { open: 1, ..Origin::default() });
+    pub(super) fn begin_origin(&mut self, cell: &Parcel) {
+        let every = matches!(cell, Parcel::List(_));
+        self.origins.insert(cell.id(), Origin { open: 1, every, ..Origin::default() });
     }
 
     /// Closes one copy of a packet of our own; returns the outcome if it was the last.
@@ -145,17 +169,17 @@ impl Pool {
         }
         let origin = self.origins.remove(&id)?;
         Some(match origin.refusal {
-            Some(refusal) if !origin.taken_over => Err(refusal),
+            Some(refusal) if origin.every || !origin.taken_over => Err(refusal),
             _ => Ok(()),
         })
     }
 
-    fn insert(&mut self, handover: Handover) -> HandoverId {
+    pub(super) fn insert(&mut self, handover: Handover) -> HandoverId {
         let length = handover.cell.bytes().len();
         self.bytes += length;
         self.bytes_seen_max = self.bytes_seen_max.max(self.bytes);
         *self.by_source.entry(handover.source).or_default() += length;
-        if let Some(origin) = self.origins.get_mut(&handover.cell.id()).filter(|_| handover.originated) {
+        if let Some(origin) = handover.origin.and_then(|origin| self.origins.get_mut(&origin)) {
             origin.open += 1;
         }
         self.handovers.insert(handover)
@@ -175,8 +199,7 @@ impl Pool {
     }
 }
 
-fn patience_ms(handover: &Handover, neighbours: &Neighbours) -> u64 {
-    let destination = handover.cell.destination();
+fn patience_ms(destination: &Prefix, neighbours: &Neighbours) -> u64 {
     // Past the neighbourhood's depth one hop reaches any relay, however many bits remain.
     let reach = destination.luminosity().bits().min(neighbours.depth() + PATIENCE_BITS);
     let remaining = reach.saturating_sub(destination.proximity(neighbours.me()));
@@ -186,13 +209,13 @@ fn patience_ms(handover: &Handover, neighbours: &Neighbours) -> u64 {
 impl Packets {
     /// Begins to owe a copy; returns the peer it was sent to or waits for.
     pub(super) fn hand_over(&mut self, scene: &mut Scene<'_>, order: Order, avoid: &[LinkKey]) -> Option<LinkKey> {
-        let Order { cell, budget, aim, source, originated } = order;
+        let Order { cell, budget, aim, source, origin } = order;
         let id = self.pool.insert(Handover {
             cell,
             budget,
             aim,
             source,
-            originated,
+            origin,
             tried: avoid.to_vec(),
             silent: Vec::new(),
             attempts: 0,
@@ -232,17 +255,19 @@ impl Packets {
                 flow.slow_down(scene.now);
                 self.try_again(scene.now, sent.handover, AGAIN_MS);
             }
-            Verdict::NoProgress => self.give_up_on(scene, sent.handover, from),
+            Verdict::NoProgress => self.declined(scene, sent.handover, from),
         }
     }
 
     /// A peer has taken a cell over: remember it where it can be seen later what came of it.
     fn promised(&mut self, now: Time, id: HandoverId, peer: LinkKey) {
         let Some(handover) = self.pool.handovers.get(&id) else { return };
-        match handover.aim {
-            Aim::Route { .. } if handover.originated => self.tries.took_over(&handover.cell.id(), peer),
-            Aim::Delegate(responsibility) => self.delegations.watch(now, handover.cell.id(), responsibility, peer),
-            Aim::Route { .. } | Aim::Copy { .. } => {}
+        match (handover.aim, handover.origin) {
+            (Aim::Route { .. }, Some(origin)) => self.tries.took_over(&origin, peer),
+            (Aim::Delegate(responsibility), _) => {
+                self.delegations.watch(now, handover.cell.id(), responsibility, peer);
+            }
+            (Aim::Route { .. }, None) | (Aim::Copy { .. }, _) => {}
         }
     }
 
@@ -292,44 +317,56 @@ impl Packets {
         self.place(scene, id);
     }
 
+    /// A peer sees no way on. Of a list it may mean one region only: which, is found by halving it.
+    fn declined(&mut self, scene: &mut Scene<'_>, id: HandoverId, peer: LinkKey) {
+        match self.pool.handovers.get(&id).map(|handover| handover.cell.clone()) {
+            Some(Parcel::List(list)) => self.halve(scene, id, &list),
+            Some(Parcel::Cell(_)) | None => self.give_up_on(scene, id, peer),
+        }
+    }
+
     /// Chooses the next hop: not passed over, not doubted, with room, closest to the region, in this order of importance.
-    fn place(&mut self, scene: &mut Scene<'_>, id: HandoverId) -> Option<LinkKey> {
+    /// A list may take several; they are not told of.
+    pub(super) fn place(&mut self, scene: &mut Scene<'_>, id: HandoverId) -> Option<LinkKey> {
         let handover = self.pool.handovers.get(&id)?;
         let tried_ms = handover.began.map_or(0, |began| scene.now.since_ms(began));
         let weary =
-            tried_ms > patience_ms(handover, scene.neighbours) || scene.now.since_ms(handover.since) > OWED_MS_MAX;
+            tried_ms > handover.patience_ms(scene.neighbours) || scene.now.since_ms(handover.since) > OWED_MS_MAX;
         if weary || handover.attempts >= ATTEMPTS_MAX {
             self.end(scene, id, Err(Refusal::TimedOut));
             return None;
         }
-        let length = handover.cell.bytes().len();
-        let destination = handover.cell.destination();
+        let destination = match &handover.cell {
+            Parcel::Cell(cell) => cell.destination(),
+            Parcel::List(list) => {
+                let list = list.clone();
+                self.place_list(scene, id, &list);
+                return None;
+            }
+        };
         let options = Options { aim: handover.aim, prefix: &destination, neighbours: scene.neighbours };
-        let best = options.best(&mut self.rng, |peer| {
-            let flow = self.flows.get(peer)?;
-            let back = Some(*peer) == handover.source && !matches!(handover.aim, Aim::Copy { .. });
-            let passed_over = back || handover.tried.contains(peer) || handover.silent.contains(peer);
-            (!passed_over).then(|| (flow.is_shunned(scene.now), flow.trust.is_doubtful(), !flow.has_room(length)))
-        });
+        let best = options
+            .best(&mut self.rng, |peer| self.flows.get(peer).and_then(|flow| handover.standing(scene.now, peer, flow)));
         match best {
             None => {
                 self.ask_again_or_end(scene, id);
                 None
             }
-            Some((peer, (.., false))) => {
-                self.send(scene, id, peer);
-                Some(peer)
-            }
-            Some((peer, (.., true))) => {
-                self.wait_for(scene.now, id, peer);
+            Some((peer, (.., waits))) => {
+                self.go(scene, id, peer, waits);
                 Some(peer)
             }
         }
     }
 
+    /// Sends the cell to this peer, or queues for its window.
+    pub(super) fn go(&mut self, scene: &mut Scene<'_>, id: HandoverId, peer: LinkKey, waits: bool) {
+        if waits { self.wait_for(scene.now, id, peer) } else { self.send(scene, id, peer) }
+    }
+
     /// Nobody is left: those who were silent are asked once more, as long as attempts and patience last. A copy has one
     /// peer only, and what it misses is found by comparing sketches.
-    fn ask_again_or_end(&mut self, scene: &mut Scene<'_>, id: HandoverId) {
+    pub(super) fn ask_again_or_end(&mut self, scene: &mut Scene<'_>, id: HandoverId) {
         let Some(handover) = self.pool.handovers.get_mut(&id) else { return };
         if handover.silent.is_empty() || matches!(handover.aim, Aim::Copy { .. }) {
             return self.end(scene, id, Err(Refusal::NoProgress));
@@ -379,18 +416,26 @@ impl Packets {
             Aim::Copy { responsibility, pulled: false, .. } => (false, Some(responsibility), Step::Neighbourhood),
             Aim::Copy { responsibility, pulled: true, .. } => (false, Some(responsibility), Step::Pulled),
         };
-        let frame = CellFrame {
-            budget: handover.budget,
-            standby,
-            responsibility,
-            deadline_ms: u16::try_from(patience_ms(handover, scene.neighbours)).unwrap_or(u16::MAX),
-            accounting_sequence,
-            custody_nonce,
-            cell: handover.cell.clone(),
+        let budget = handover.budget;
+        let deadline_ms = u16::try_from(handover.patience_ms(scene.neighbours)).unwrap_or(u16::MAX);
+        let packet = handover.cell.id();
+        let frame = match handover.cell.clone() {
+            Parcel::Cell(cell) => Frame::Cell(CellFrame {
+                budget,
+                standby,
+                responsibility,
+                deadline_ms,
+                accounting_sequence,
+                custody_nonce,
+                cell,
+            }),
+            Parcel::List(list) => {
+                Frame::List(ListFrame { budget, deadline_ms, accounting_sequence, custody_nonce, list })
+            }
         };
         self.counters.cells_sent += 1;
-        scene.out.facts.push(PacketFact::Stepped { id: frame.cell.id(), peer: Some(peer), step });
-        scene.out.wishes.push(PacketWish::Send(peer, Frame::Cell(frame)));
+        scene.out.facts.push(PacketFact::Stepped { id: packet, peer: Some(peer), step });
+        scene.out.wishes.push(PacketWish::Send(peer, frame));
         self.set_state(id, State::Sent(peer, custody_nonce), due);
     }
 
@@ -416,16 +461,24 @@ impl Packets {
         let Some(handover) = self.pool.remove(id) else { return };
         handover.due.into_iter().for_each(|due| self.deadlines.cancel(due));
         self.counters.handovers_failed += u64::from(result.is_err());
-        if !handover.originated {
-            return;
+        let origin = handover.origin.and_then(|packet| self.pool.origins.get_mut(&packet));
+        match (origin, result) {
+            (Some(origin), Ok(())) => origin.taken_over = true,
+            (Some(origin), Err(refusal)) => origin.refusal = Some(refusal),
+            (None, _) => {}
         }
-        let packet = handover.cell.id();
-        if let Some(origin) = self.pool.origins.get_mut(&packet) {
-            match result {
-                Ok(()) => origin.taken_over = true,
-                Err(refusal) => origin.refusal = Some(refusal),
-            }
-        }
+        self.close(scene, &handover);
+    }
+
+    /// Parts of the copy have taken its place.
+    pub(super) fn retire(&mut self, scene: &mut Scene<'_>, id: HandoverId) {
+        let Some(handover) = self.pool.remove(id) else { return };
+        handover.due.into_iter().for_each(|due| self.deadlines.cancel(due));
+        self.close(scene, &handover);
+    }
+
+    fn close(&mut self, scene: &mut Scene<'_>, handover: &Handover) {
+        let Some(packet) = handover.origin else { return };
         if let Some(outcome) = self.pool.close_origin(packet) {
             scene.out.facts.push(PacketFact::Ended(packet, outcome));
         }

@@ -57,7 +57,12 @@ impl Packets {
                 self.take_share(scene, from, frame, asked)
             }
         };
-        Ok(match verdict {
+        Ok(self.verdict(verdict))
+    }
+
+    /// What is answered to whoever wants us to take a cell over.
+    pub(super) fn verdict(&mut self, taken: Result<(), Refusal>) -> Verdict {
+        match taken {
             Ok(()) => Verdict::TookOver,
             Err(Refusal::Busy) => {
                 self.counters.cells_refused_busy += 1;
@@ -67,7 +72,7 @@ impl Packets {
                 self.counters.cells_without_progress += 1;
                 Verdict::NoProgress
             }
-        })
+        }
     }
 
     /// A cell that we asked for. It is nobody's business that we have it now: it is not kept for pulls, and not spread.
@@ -93,11 +98,11 @@ impl Packets {
         if !scene.neighbours.is_relay() || nobody() {
             return Err(Refusal::NoProgress);
         }
-        self.room_for(&cell, from)?;
+        self.room_for(cell.bytes().len(), from)?;
         let routed = Seen { routed: seen.routed || !standby, routed_standby: seen.routed_standby || standby, ..seen };
         self.seen.put(scene.now, cell.id(), routed);
         let aim = Aim::Route { standby };
-        self.hand_over(scene, Order { cell, budget, aim, source: Some(from), originated: false }, &[]);
+        self.hand_over(scene, Order { cell: cell.into(), budget, aim, source: Some(from), origin: None }, &[]);
         Ok(())
     }
 
@@ -111,7 +116,7 @@ impl Packets {
             }
             return Ok(());
         }
-        self.room_for(&cell, from)?;
+        self.room_for(cell.bytes().len(), from)?;
         if standby && cell.destination().luminosity() != Luminosity::FULL {
             self.stand_by(scene, cell, budget, from);
         } else {
@@ -139,7 +144,7 @@ impl Packets {
             self.counters.cells_duplicate += 1;
             return Ok(());
         }
-        self.room_for(&cell, from)?;
+        self.room_for(cell.bytes().len(), from)?;
         self.forget_wanted(&cell.id());
         match before {
             None => {
@@ -157,11 +162,11 @@ impl Packets {
         Ok(())
     }
 
-    fn room_for(&self, cell: &Cell, from: LinkKey) -> Result<(), Refusal> {
-        if self.pool.has_room(Some(from), cell.bytes().len()) { Ok(()) } else { Err(Refusal::Busy) }
+    pub(super) fn room_for(&self, bytes: usize, from: LinkKey) -> Result<(), Refusal> {
+        if self.pool.has_room(Some(from), bytes) { Ok(()) } else { Err(Refusal::Busy) }
     }
 
-    fn owe_receipt(&mut self, peer: LinkKey, receipt: Receipt) {
+    pub(super) fn owe_receipt(&mut self, peer: LinkKey, receipt: Receipt) {
         if let Some(flow) = self.flows.get_mut(&peer) {
             flow.receipts.push(receipt);
             self.owing.insert(peer);

@@ -5,6 +5,7 @@
 //!
 //! - `inbound`: a cell, a receipt, a digest, a pull or a sketch comes in
 //! - `spread`: a packet has reached its region and is divided among its relays
+//! - `lists`, `ways`: a packet to several regions is divided where its paths part
 //! - `handover`: a cell is owed to a next hop until that hop has custody of it
 //! - `gossip`: what keeps liars and losses from leaving holes
 //! - `tries`, `delegations`, `trust`: who kept what it took over, as far as we could see
@@ -16,6 +17,7 @@ mod footprint;
 mod gossip;
 mod handover;
 mod inbound;
+mod lists;
 mod partition;
 mod retry;
 mod ring;
@@ -30,15 +32,16 @@ mod table;
 mod tests;
 mod tries;
 mod trust;
+mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainframe_base::{Fault, LinkKey, Luminosity, PacketId, Refusal, Time};
+use mainframe_base::{Fault, LinkKey, Luminosity, PacketId, Prefix, Refusal, Time};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::neighbours::{Neighbour, Neighbours};
-use crate::wire::{BudgetClass, Cell, DIGESTS_MAX, Frame, RECEIPTS_MAX};
+use crate::wire::{BudgetClass, Cell, DIGESTS_MAX, Frame, Parcel, RECEIPTS_MAX};
 use deadlines::Deadlines;
 use delegations::Delegations;
 use flow::Flow;
@@ -88,9 +91,9 @@ impl Default for PacketConfig {
 /// A packet of our own endpoint, ready to leave.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dispatch {
-    /// The packet.
-    pub cell: Cell,
-    /// What it may cost.
+    /// The packet: a cell to a region, or to several.
+    pub cell: Parcel,
+    /// What it may cost, all regions together.
     pub budget: BudgetClass,
     /// The packet of which this one is another try, with fresh keys and so under another name: it leaves over first
     /// hops that no try of the same message has used, as far as there are any.
@@ -99,8 +102,8 @@ pub struct Dispatch {
 
 impl Dispatch {
     /// A first try, at any cost.
-    pub fn first(cell: Cell) -> Dispatch {
-        Dispatch { cell, budget: BudgetClass::MAX, instead_of: None }
+    pub fn first(cell: impl Into<Parcel>) -> Dispatch {
+        Dispatch { cell: cell.into(), budget: BudgetClass::MAX, instead_of: None }
     }
 }
 
@@ -300,28 +303,24 @@ impl Packets {
     ///
     /// # Errors
     /// `Busy` if the pool is full, `NotConnected` without neighbours, `NoProgress` if nobody is closer to the region
-    /// and we are not in it. Nothing is kept then.
+    /// and we are not in it, or if that is so for every region of a list. Nothing is kept then.
     pub fn originate(&mut self, scene: &mut Scene<'_>, dispatch: Dispatch) -> Result<PacketId, Refusal> {
         let Dispatch { cell, budget, instead_of } = dispatch;
         let id = cell.id();
-        let inside = scene.neighbours.is_inside(&cell.destination());
-        if !inside && scene.neighbours.all().is_empty() {
-            return Err(Refusal::NotConnected);
-        }
-        if !inside && scene.neighbours.closer_to(&cell.destination()).next().is_none() {
-            return Err(Refusal::NoProgress);
-        }
-        if !self.pool.has_room(None, cell.bytes().len()) {
+        may_leave(scene.neighbours, &cell)?;
+        if !self.pool.has_room(None, cell.bytes().len() * cell.targets().len()) {
             return Err(Refusal::Busy);
         }
         self.counters.cells_originated += 1;
         scene.out.facts.push(PacketFact::Stepped { id, peer: None, step: Step::Originated });
-        self.pool.begin_origin(id);
+        self.pool.begin_origin(&cell);
         self.begin_try(scene.now, id, instead_of);
-        if inside {
-            self.enter(scene, cell, budget, None);
-        } else {
-            self.send_towards(scene, cell, budget);
+        match cell {
+            Parcel::Cell(cell) if scene.neighbours.is_inside(&cell.destination()) => {
+                self.enter(scene, cell, budget, None);
+            }
+            Parcel::Cell(cell) => self.send_towards(scene, cell, budget),
+            Parcel::List(list) => self.send_list(scene, list, budget),
         }
         if let Some(result) = self.pool.close_origin(id) {
             scene.out.facts.push(PacketFact::Ended(id, result));
@@ -429,4 +428,16 @@ impl Packets {
     fn lot(&mut self, bound: u64) -> u64 {
         self.rng.next_u64() % bound
     }
+}
+
+/// Whether a packet of our own has anywhere to go from here.
+fn may_leave(neighbours: &Neighbours, cell: &Parcel) -> Result<(), Refusal> {
+    if cell.targets().iter().any(|target| neighbours.is_inside(target)) {
+        return Ok(());
+    }
+    if neighbours.all().is_empty() {
+        return Err(Refusal::NotConnected);
+    }
+    let leads_on = |target: &Prefix| neighbours.closer_to(target).next().is_some();
+    if cell.targets().iter().any(leads_on) { Ok(()) } else { Err(Refusal::NoProgress) }
 }

@@ -1,6 +1,6 @@
 //! A packet has reached its region: it is kept, delivered, and divided among the region's relays.
 
-use mainframe_base::{ADDRESS_BITS, LinkKey, Luminosity, Proximity, Time};
+use mainframe_base::{ADDRESS_BITS, LinkKey, Luminosity, Prefix, Proximity, Time};
 
 use super::flow::TIMEOUT_MS_INITIAL;
 use super::handover::Order;
@@ -8,7 +8,7 @@ use super::partition::{neighbourhood, subtrees};
 use super::route::Aim;
 use super::seen::Seen;
 use super::{PacketFact, Packets, Scene, Step};
-use crate::neighbours::Neighbour;
+use crate::neighbours::{Neighbour, Neighbours};
 use crate::wire::{BudgetClass, Cell, DigestEntry};
 
 impl Packets {
@@ -18,10 +18,11 @@ impl Packets {
     pub(super) fn send_towards(&mut self, scene: &mut Scene<'_>, cell: Cell, budget: BudgetClass) {
         let aim = Aim::Route { standby: false };
         let id = cell.id();
-        let dark = cell.destination().luminosity() != Luminosity::FULL;
-        let order = Order { cell, budget, aim, source: None, originated: true };
+        let destination = cell.destination();
+        let dark = destination.luminosity() != Luminosity::FULL;
+        let order = Order { cell: cell.into(), budget, aim, source: None, origin: Some(id) };
         let mut avoid = self.tries.used(&id).to_vec();
-        if no_other_than(scene, &order.cell, &avoid) {
+        if no_other_than(scene.neighbours, &destination, &avoid) {
             avoid.clear();
         }
         let first = self.hand_over(scene, order.clone(), &avoid);
@@ -29,10 +30,10 @@ impl Packets {
             self.tries.use_hop(&id, first);
             avoid.push(first);
         }
-        if no_other_than(scene, &order.cell, &avoid) {
+        if no_other_than(scene.neighbours, &destination, &avoid) {
             avoid = first.into_iter().collect();
         }
-        let twice = dark && self.config.entries > 1 && !no_other_than(scene, &order.cell, &avoid);
+        let twice = dark && self.config.entries > 1 && !no_other_than(scene.neighbours, &destination, &avoid);
         self.seen.put(scene.now, id, Seen { routed: true, routed_standby: twice, responsibility: None });
         if twice {
             let second = self.hand_over(scene, Order { aim: Aim::Route { standby: true }, ..order }, &avoid);
@@ -70,7 +71,8 @@ impl Packets {
         (cell, budget, source): (Cell, BudgetClass, Option<LinkKey>),
         responsibility: Luminosity,
     ) {
-        let order = |aim| Order { cell: cell.clone(), budget, aim, source, originated: source.is_none() };
+        let origin = source.is_none().then(|| cell.id());
+        let order = |aim| Order { cell: cell.clone().into(), budget, aim, source, origin };
         for subtree in subtrees(scene.neighbours, responsibility, ADDRESS_BITS) {
             let aim = Aim::Delegate(subtree.responsibility);
             let delegate = self.hand_over(scene, order(aim), &[]);
@@ -152,7 +154,7 @@ impl Packets {
     }
 }
 
-/// Whether all relays closer to the packet's region are among these.
-fn no_other_than(scene: &Scene<'_>, cell: &Cell, these: &[LinkKey]) -> bool {
-    scene.neighbours.closer_to(&cell.destination()).all(|relay| these.contains(&relay.key))
+/// Whether all relays closer to the region are among these.
+pub(super) fn no_other_than(neighbours: &Neighbours, region: &Prefix, these: &[LinkKey]) -> bool {
+    neighbours.closer_to(region).all(|relay| these.contains(&relay.key))
 }

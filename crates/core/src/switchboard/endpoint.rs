@@ -221,7 +221,7 @@ impl Endpoint {
         let mut filling = [0; 80];
         self.rng.fill_bytes(&mut filling);
         let cell = Cell::build(CellHeader { tag, ephemeral, ..header }, filling, &body);
-        Ok(Dispatch { cell, budget: letter.budget, instead_of: letter.instead_of })
+        Ok(Dispatch { cell: cell.into(), budget: letter.budget, instead_of: letter.instead_of })
     }
 
     /// Looks at waiting cells, then at kept ones for which a key came, as far as the tick's budget goes.
@@ -325,6 +325,7 @@ pub fn topic_fingerprint(key: &TopicKey) -> [u8; 8] {
 mod tests {
     use super::*;
     use crate::store::MemoryStore;
+    use crate::wire::Parcel;
     use crate::wire::{BudgetClass, HoldClass};
     use mainframe_base::Prefix;
 
@@ -353,7 +354,7 @@ mod tests {
         });
         let out = run(&mut endpoint(1), 0, EndpointInput::Command(CommandId(1), command), &mut MemoryStore::default());
         match out.into_iter().next() {
-            Some(EndpointEffect::Cell(CommandId(1), dispatch)) => dispatch.cell,
+            Some(EndpointEffect::Cell(CommandId(1), Dispatch { cell: Parcel::Cell(cell), .. })) => cell,
             other => panic!("no cell but {other:?}"),
         }
     }

@@ -53,6 +53,7 @@ impl Relay {
             Frame::Cell(frame) => {
                 self.packets.cell(scene, from, frame, |cell| self.hold.expects(hold_scene, &from, cell));
             }
+            Frame::List(frame) => self.packets.list(scene, from, frame),
             Frame::Custody(receipts) => self.packets.receipts(scene, from, &receipts),
             Frame::Digest(digests) => self.packets.digests(scene, from, &digests),
             Frame::Pull(pulls) => {

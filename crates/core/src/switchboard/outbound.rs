@@ -22,13 +22,19 @@ impl Relay {
         out.push(RelayEffect::Reply(command, result.map_or_else(RelayReply::Refused, RelayReply::Accepted)));
     }
 
-    /// Whether the expected cost lies within the budget; unknown sizes are not held against the sender.
+    /// Whether the expected cost, of all regions together, lies within the budget; unknown sizes are not held against the
+    /// sender. What the regions of a list have in common of their ways is not taken off.
     fn within_budget(&self, dispatch: &Dispatch) -> Result<(), Refusal> {
         let Some(estimate) = self.overlay.estimate() else { return Ok(()) };
-        let header = dispatch.cell.header();
-        let quote = cost::quote(estimate.nodes, header.destination.luminosity(), header.size_class);
+        let size_class = dispatch.cell.envelope().size_class;
+        let costs = dispatch
+            .cell
+            .targets()
+            .iter()
+            .map(|target| cost::quote(estimate.nodes, target.luminosity(), size_class).milli_transmissions);
+        let expected = costs.fold(0, u64::saturating_add);
         match cost::budget_transmissions(dispatch.budget) {
-            Some(allowed) if quote.milli_transmissions > allowed.saturating_mul(1_000) => Err(Refusal::OverBudget),
+            Some(allowed) if expected > allowed.saturating_mul(1_000) => Err(Refusal::OverBudget),
             _ => Ok(()),
         }
     }

@@ -2,12 +2,14 @@
 //!
 //! Every field is either needed by forwarders (luminosity, prefix, expiry, hold class) or indistinguishable from
 //! random bytes. Nothing inside changes on the way. The last 200 bytes leave room for the header of an onion ramp;
-//! in a cell that is not ramped they are PRF(id), which every relay checks.
+//! in a cell that is not ramped they are PRF(id), which every relay checks. A cell to several regions is another
+//! type: [`super::ListCell`].
 
 use bytes::Bytes;
 use mainframe_base::{Address, Fault, Luminosity, PacketId, Prefix, Tag};
 
 use super::clock::ExpiryBucket;
+use super::envelope::{self, CoreFields, Envelope};
 
 /// Bytes of a cell of class T: text, acknowledgements, handshakes.
 pub const CELL_LENGTH_T: usize = 2_048;
@@ -22,7 +24,7 @@ pub const CELL_BODY_T: usize = CELL_LENGTH_T - HEADER_LENGTH - RESERVE_LENGTH;
 /// Bytes of a B cell's body: 16,052.
 pub const CELL_BODY_B: usize = CELL_LENGTH_B - HEADER_LENGTH - RESERVE_LENGTH;
 
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 const MODE_PREFIX: u8 = 0;
 
 /// The two sizes a cell can have.
@@ -106,13 +108,19 @@ impl CellHeader {
         bytes
     }
 
+    /// The bytes a seal binds that is to hold in whatever region the cell arrives: see [`Envelope::associated`].
+    pub fn associated_anywhere(&self) -> [u8; 3] {
+        self.envelope().associated()
+    }
+
+    /// All that it says besides the region.
+    pub fn envelope(&self) -> Envelope {
+        let CellHeader { size_class, hold_class, acknowledge, destination: _, expiry, tag, ephemeral } = *self;
+        Envelope { size_class, hold_class, acknowledge, expiry, tag, ephemeral }
+    }
+
     fn start(&self) -> [u8; 4] {
-        let hold = HoldClass::ALL.iter().position(|class| *class == self.hold_class).expect("listed") as u8;
-        let flags = MODE_PREFIX << 6
-            | hold << 4
-            | u8::from(self.acknowledge) << 3
-            | u8::from(self.size_class == SizeClass::B) << 2;
-        [VERSION, flags, self.destination.luminosity().to_byte(), self.expiry.0]
+        self.envelope().start(MODE_PREFIX, self.destination.luminosity())
     }
 }
 
@@ -143,15 +151,9 @@ impl Cell {
     /// # Panics
     /// If the body is not [`SizeClass::body_length`] long: a bug of ours.
     pub fn build(header: CellHeader, filling: [u8; 80], body: &[u8]) -> Cell {
-        assert_eq!(body.len(), header.size_class.body_length(), "a body fills its cell");
-        let mut bytes = Vec::with_capacity(header.size_class.cell_length());
         let (address_filling, blind) = filling.split_at(32);
-        bytes.extend_from_slice(&header.start());
-        bytes.extend_from_slice(&blend(&header.destination, address_filling));
-        bytes.extend_from_slice(&header.tag.0);
-        bytes.extend_from_slice(&header.ephemeral);
-        bytes.extend_from_slice(blind);
-        bytes.extend_from_slice(body);
+        let destination = blend(&header.destination, address_filling);
+        let mut bytes = header.envelope().core(header.start(), &destination, blind, body);
         let id = id_of(&bytes);
         bytes.extend_from_slice(&reserve_of(id));
         Cell { bytes: bytes.into(), id, header }
@@ -195,35 +197,16 @@ impl std::fmt::Debug for Cell {
 }
 
 fn parse_header(bytes: &[u8]) -> Result<CellHeader, Fault> {
-    let mut reader = crate::codec::Reader::new(bytes);
-    if reader.u8()? != VERSION {
-        return Err(Fault::UnknownVersion);
-    }
-    let flags = reader.u8()?;
-    if flags >> 6 != MODE_PREFIX || flags & 0b11 != 0 {
+    let CoreFields { mode, luminosity, address, envelope } = envelope::parse(bytes)?;
+    if mode != MODE_PREFIX {
         return Err(Fault::Impossible);
     }
-    let size_class = if flags & 0b100 == 0 { SizeClass::T } else { SizeClass::B };
-    if bytes.len() != size_class.cell_length() {
-        return Err(Fault::Malformed);
-    }
-    let luminosity = Luminosity::from_byte(reader.u8()?);
-    let expiry = ExpiryBucket(reader.u8()?);
-    let destination = Prefix::of(&Address(reader.array()?), luminosity);
-    Ok(CellHeader {
-        size_class,
-        hold_class: HoldClass::ALL[usize::from(flags >> 4 & 0b11)],
-        acknowledge: flags & 0b1000 != 0,
-        destination,
-        expiry,
-        tag: Tag(reader.array()?),
-        ephemeral: reader.array()?,
-    })
+    Ok(envelope.to(Prefix::of(&Address(address), Luminosity::from_byte(luminosity))))
 }
 
 /// id = BLAKE3(the cell with zeros for its reserve)[0..16]; nothing mutable is inside. Zeros up to whole chunks of
 /// 1,024 bytes let BLAKE3 work on them side by side: 1.7 µs instead of 3.2 (docs/decisions/0005-hash-whole-chunks.md).
-fn id_of(core: &[u8]) -> PacketId {
+pub(super) fn id_of(core: &[u8]) -> PacketId {
     let hash = match core.len() + RESERVE_LENGTH {
         CELL_LENGTH_T => {
             let mut whole = [0; CELL_LENGTH_T];
@@ -236,7 +219,7 @@ fn id_of(core: &[u8]) -> PacketId {
 }
 
 /// The reserve of a cell that is not ramped: the first 200 bytes of BLAKE3 keyed with id ‖ id over nothing.
-fn reserve_of(id: PacketId) -> [u8; RESERVE_LENGTH] {
+pub(super) fn reserve_of(id: PacketId) -> [u8; RESERVE_LENGTH] {
     let mut key = [0; 32];
     key[..16].copy_from_slice(&id.0);
     key[16..].copy_from_slice(&id.0);

@@ -8,6 +8,7 @@ use super::control::{
     Ask, DIGESTS_MAX, DigestEntry, GetPeers, Held, Hello, Neighbourhood, PULLS_MAX, Peers, PullEntry, RECEIPTS_MAX,
     Receipt, Recent, Subscribe,
 };
+use super::list::{ListCell, Parcel};
 use crate::codec::{Reader, put_list};
 
 /// Bytes of every frame's header.
@@ -72,11 +73,28 @@ pub struct CellFrame {
     pub cell: Cell,
 }
 
+/// A cell to several regions on one link. It is always on its way: in a region there are ordinary cells only.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListFrame {
+    /// As in [`CellFrame`], for all regions of the list together.
+    pub budget: BudgetClass,
+    /// As in [`CellFrame`].
+    pub deadline_ms: u16,
+    /// As in [`CellFrame`].
+    pub accounting_sequence: u32,
+    /// As in [`CellFrame`].
+    pub custody_nonce: u32,
+    /// The cell itself.
+    pub list: ListCell,
+}
+
 /// Everything that crosses a link.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Frame {
-    /// A packet.
+    /// A packet to a region.
     Cell(CellFrame),
+    /// A packet to several regions.
+    List(ListFrame),
     /// What became of packets sent before.
     Custody(Vec<Receipt>),
     /// Packets the sender has.
@@ -153,13 +171,14 @@ impl Frame {
         if bytes.len() != FRAME_HEADER_LENGTH + payload_length(header)? {
             return Err(Fault::Malformed);
         }
-        if header[0] == TYPE_CELL { decode_cell(header, bytes).map(Frame::Cell) } else { decode_control(header, bytes) }
+        if header[0] == TYPE_CELL { decode_cell(header, bytes) } else { decode_control(header, bytes) }
     }
 
     /// Writes the frame; the cell's bytes are shared, not copied.
     pub fn encode(&self) -> OutFrame {
         match self {
             Frame::Cell(frame) => encode_cell(frame),
+            Frame::List(frame) => encode_list(frame),
             Frame::Custody(receipts) => control(TYPE_CUSTODY, |out| put_list(out, receipts, |out, item| item.put(out))),
             Frame::Digest(digests) => control(TYPE_DIGEST, |out| put_list(out, digests, |out, item| item.put(out))),
             Frame::Pull(pulls) => control(TYPE_PULL, |out| put_list(out, pulls, |out, item| item.put(out))),
@@ -183,7 +202,7 @@ fn size_class(number: u8) -> Result<SizeClass, Fault> {
     }
 }
 
-fn decode_cell(header: &[u8; FRAME_HEADER_LENGTH], bytes: &Bytes) -> Result<CellFrame, Fault> {
+fn decode_cell(header: &[u8; FRAME_HEADER_LENGTH], bytes: &Bytes) -> Result<Frame, Fault> {
     let mut reader = Reader::new(&header[1..]);
     let class = reader.u8()?;
     let flags = reader.u8()?;
@@ -191,31 +210,58 @@ fn decode_cell(header: &[u8; FRAME_HEADER_LENGTH], bytes: &Bytes) -> Result<Cell
     if flags & !FLAG_STANDBY != 0 {
         return Err(Fault::Impossible);
     }
+    let (budget, standby) = (BudgetClass(class >> 4), flags & FLAG_STANDBY != 0);
     let responsibility = match reader.u16()? {
         ROUTE => None,
         bits => Some(Luminosity::new(bits).ok_or(Fault::Impossible)?),
     };
-    let frame = CellFrame {
-        budget: BudgetClass(class >> 4),
-        standby: flags & FLAG_STANDBY != 0,
-        responsibility,
-        deadline_ms: reader.u16()?,
-        accounting_sequence: reader.u32()?,
-        custody_nonce: reader.u32()?,
-        cell: Cell::parse(bytes.slice(FRAME_HEADER_LENGTH..))?,
-    };
-    if frame.cell.header().size_class == size_class(class & 0x0F)? { Ok(frame) } else { Err(Fault::Impossible) }
+    let (deadline_ms, accounting_sequence, custody_nonce) = (reader.u16()?, reader.u32()?, reader.u32()?);
+    let parcel = Parcel::parse(bytes.slice(FRAME_HEADER_LENGTH..))?;
+    if parcel.envelope().size_class != size_class(class & 0x0F)? {
+        return Err(Fault::Impossible);
+    }
+    match parcel {
+        Parcel::Cell(cell) => Ok(Frame::Cell(CellFrame {
+            budget,
+            standby,
+            responsibility,
+            deadline_ms,
+            accounting_sequence,
+            custody_nonce,
+            cell,
+        })),
+        Parcel::List(_) if standby || responsibility.is_some() => Err(Fault::Impossible),
+        Parcel::List(list) => {
+            Ok(Frame::List(ListFrame { budget, deadline_ms, accounting_sequence, custody_nonce, list }))
+        }
+    }
 }
 
 fn encode_cell(frame: &CellFrame) -> OutFrame {
-    let size = u8::from(frame.cell.header().size_class == SizeClass::B);
+    let responsibility = frame.responsibility.map_or(ROUTE, Luminosity::bits);
+    let first =
+        [TYPE_CELL, class(frame.budget, frame.cell.header().size_class), u8::from(frame.standby) * FLAG_STANDBY, 0];
+    let numbers = [frame.accounting_sequence, frame.custody_nonce];
+    OutFrame { head: head(first, responsibility, frame.deadline_ms, numbers), cell: Some(frame.cell.bytes().clone()) }
+}
+
+fn encode_list(frame: &ListFrame) -> OutFrame {
+    let first = [TYPE_CELL, class(frame.budget, frame.list.envelope().size_class), 0, 0];
+    let numbers = [frame.accounting_sequence, frame.custody_nonce];
+    OutFrame { head: head(first, ROUTE, frame.deadline_ms, numbers), cell: Some(frame.list.bytes().clone()) }
+}
+
+fn class(budget: BudgetClass, size_class: SizeClass) -> u8 {
+    budget.0 << 4 | u8::from(size_class == SizeClass::B)
+}
+
+fn head(first: [u8; 4], responsibility: u16, deadline_ms: u16, numbers: [u32; 2]) -> Bytes {
     let mut head = Vec::with_capacity(FRAME_HEADER_LENGTH);
-    head.extend_from_slice(&[TYPE_CELL, frame.budget.0 << 4 | size, u8::from(frame.standby) * FLAG_STANDBY, 0]);
-    head.extend_from_slice(&frame.responsibility.map_or(ROUTE, Luminosity::bits).to_be_bytes());
-    head.extend_from_slice(&frame.deadline_ms.to_be_bytes());
-    head.extend_from_slice(&frame.accounting_sequence.to_be_bytes());
-    head.extend_from_slice(&frame.custody_nonce.to_be_bytes());
-    OutFrame { head: head.into(), cell: Some(frame.cell.bytes().clone()) }
+    head.extend_from_slice(&first);
+    head.extend_from_slice(&responsibility.to_be_bytes());
+    head.extend_from_slice(&deadline_ms.to_be_bytes());
+    numbers.iter().for_each(|number| head.extend_from_slice(&number.to_be_bytes()));
+    head.into()
 }
 
 fn decode_control(header: &[u8; FRAME_HEADER_LENGTH], bytes: &[u8]) -> Result<Frame, Fault> {

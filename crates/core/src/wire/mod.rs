@@ -6,7 +6,9 @@
 mod cell;
 mod clock;
 mod control;
+mod envelope;
 mod frame;
+mod list;
 
 pub use cell::{
     CELL_BODY_B, CELL_BODY_T, CELL_LENGTH_B, CELL_LENGTH_T, Cell, CellHeader, HEADER_LENGTH, HoldClass, RESERVE_LENGTH,
@@ -17,4 +19,8 @@ pub use control::{
     Ask, DIGESTS_MAX, DigestEntry, GetPeers, HASHES, Hearing, Held, Hello, Neighbourhood, PEERS_MAX, PULLS_MAX, Peers,
     PullEntry, RECEIPTS_MAX, RECENT_BYTES_MAX, Receipt, Recent, Subscribe, TagBucket, Verdict,
 };
-pub use frame::{BudgetClass, CONTROL_LENGTH_MAX, CellFrame, FRAME_HEADER_LENGTH, Frame, OutFrame, payload_length};
+pub use envelope::Envelope;
+pub use frame::{
+    BudgetClass, CONTROL_LENGTH_MAX, CellFrame, FRAME_HEADER_LENGTH, Frame, ListFrame, OutFrame, payload_length,
+};
+pub use list::{LIST_LENGTH_MAX, ListCell, Parcel};

@@ -7,7 +7,7 @@ use mainframe_base::{LinkKey, Luminosity, Time};
 use mainframe_core::neighbours::Neighbours;
 use mainframe_core::store::Tx;
 use mainframe_core::switchboard::{CommandId, Dispatch, LinkEvent, Relay, RelayEffect, RelayInput, RelayReply};
-use mainframe_core::wire::{BudgetClass, Cell, CellFrame, Frame, Receipt, Verdict};
+use mainframe_core::wire::{BudgetClass, Cell, CellFrame, Frame, Parcel, Receipt, Verdict};
 
 use crate::actor::Guise;
 use crate::frames::{CellName, Kind, cell_name, is_on_the_way, kind};
@@ -119,12 +119,14 @@ impl<R: Rule> Spreader<R> {
     }
 
     fn begin(&mut self, stage: &mut Stage<'_>, command: CommandId, dispatch: Dispatch) {
-        if !stage.lies_in_region_of(&dispatch.cell) && !self.rule.knows_no_regions() {
-            return stage.pass(RelayInput::Cell(command, dispatch));
-        }
-        stage.out.push(RelayEffect::Reply(command, RelayReply::Accepted(dispatch.cell.id())));
-        let whole = dispatch.cell.destination().luminosity();
-        self.meet(stage, None, dispatch.cell, whole);
+        let cell = match &dispatch.cell {
+            Parcel::Cell(cell) if stage.lies_in_region_of(cell) || self.rule.knows_no_regions() => cell.clone(),
+            // The others know no packets to several regions.
+            Parcel::Cell(_) | Parcel::List(_) => return stage.pass(RelayInput::Cell(command, dispatch)),
+        };
+        stage.out.push(RelayEffect::Reply(command, RelayReply::Accepted(cell.id())));
+        let whole = cell.destination().luminosity();
+        self.meet(stage, None, cell, whole);
     }
 
     fn frame(&mut self, stage: &mut Stage<'_>, peer: LinkKey, bytes: Bytes) {

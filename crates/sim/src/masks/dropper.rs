@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use mainframe_base::LinkKey;
 
-use super::liar::{Hand, Lie, read_cell};
+use super::liar::{Hand, Lie, read_nonce};
 use crate::frames::{Kind, kind};
 
 /// Answers every cell with custody and does nothing with it, which no hop can notice: retries along the path end at it
@@ -13,8 +13,8 @@ pub struct AckDropper;
 
 impl Lie for AckDropper {
     fn hears(&mut self, hand: &mut Hand<'_>, from: LinkKey, frame: &Bytes) -> bool {
-        if let Some(frame) = read_cell(frame) {
-            hand.take_over(from, &frame);
+        if let Some(nonce) = read_nonce(frame) {
+            hand.take_over(from, nonce);
         }
         kind(frame) == Kind::Other
     }

@@ -44,8 +44,8 @@ impl Hand<'_> {
     }
 
     /// Says that a cell was taken over, whatever becomes of it.
-    pub fn take_over(&mut self, from: LinkKey, frame: &CellFrame) {
-        let receipt = Receipt { nonce: frame.custody_nonce, verdict: Verdict::TookOver };
+    pub fn take_over(&mut self, from: LinkKey, nonce: u32) {
+        let receipt = Receipt { nonce, verdict: Verdict::TookOver };
         self.send(from, &Frame::Custody(vec![receipt]));
     }
 
@@ -150,6 +150,18 @@ pub(super) fn read_cell(frame: &Bytes) -> Option<CellFrame> {
         return None;
     }
     if let Ok(Frame::Cell(frame)) = Frame::decode(frame) { Some(frame) } else { None }
+}
+
+/// The nonce of a frame that carries a cell of any kind; none if it is anything else.
+pub(super) fn read_nonce(frame: &Bytes) -> Option<u32> {
+    if kind(frame) != Kind::Cell {
+        return None;
+    }
+    match Frame::decode(frame) {
+        Ok(Frame::Cell(frame)) => Some(frame.custody_nonce),
+        Ok(Frame::List(frame)) => Some(frame.custody_nonce),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 /// Packets a liar remembers; more than are under way at a time in any run.

@@ -19,7 +19,7 @@ impl Lie for Preseeder {
         if !frame.cell.destination().matches(hand.relay.neighbours().me()) {
             return true;
         }
-        hand.take_over(from, &frame);
+        hand.take_over(from, frame.custody_nonce);
         if self.seeded.add(frame.cell.id()) {
             for peer in hand.region_peers(&frame.cell) {
                 hand.share(peer.key, &frame.cell, Luminosity::FULL);

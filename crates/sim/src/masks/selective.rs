@@ -42,7 +42,7 @@ impl Lie for SelectiveDropper {
             let censored = self.censors(&frame.cell);
             if censored {
                 self.dropped.add(frame.cell.id());
-                hand.take_over(from, &frame);
+                hand.take_over(from, frame.custody_nonce);
             }
             return !censored;
         }

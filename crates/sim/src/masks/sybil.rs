@@ -86,7 +86,7 @@ impl Lie for Sybil {
         if let Some(frame) = read_cell(frame) {
             let swallowed = self.plot.swallows(&from, &frame.cell);
             if swallowed {
-                hand.take_over(from, &frame);
+                hand.take_over(from, frame.custody_nonce);
             }
             return !swallowed;
         }

@@ -166,6 +166,7 @@ impl Awake {
         let scene = &mut Scene { now, neighbours, out };
         match frame {
             Ok(Frame::Cell(frame)) => packets.cell(scene, from, frame, |_| false),
+            Ok(Frame::List(frame)) => packets.list(scene, from, frame),
             Ok(Frame::Custody(receipts)) => packets.receipts(scene, from, &receipts),
             Ok(Frame::Digest(digests)) => packets.digests(scene, from, &digests),
             Ok(Frame::Pull(pulls)) => drop(packets.pulls(scene, from, &pulls)),

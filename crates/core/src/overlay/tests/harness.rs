@@ -342,6 +342,7 @@ impl Net {
             Frame::Peers(_) => 2,
             Frame::Neighbourhood(_) => 3,
             Frame::Cell(_)
+            | Frame::List(_)
             | Frame::Custody(_)
             | Frame::Digest(_)
             | Frame::Pull(_)

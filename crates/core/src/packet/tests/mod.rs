@@ -1,5 +1,7 @@
 //! The packet room in a small network with complete tables: latency, loss and silence, but no overlay.
 
+mod lists;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mainframe_base::{Address, Prefix, Tag};
@@ -24,6 +26,7 @@ struct World {
     silent: BTreeSet<LinkKey>,
     payloads: usize,
     delivered: BTreeMap<LinkKey, usize>,
+    arrived: Vec<(LinkKey, Cell)>,
     faults: Vec<Fault>,
     ended: Vec<Result<(), Refusal>>,
 }
@@ -71,6 +74,7 @@ impl World {
             silent: BTreeSet::new(),
             payloads: 0,
             delivered: BTreeMap::new(),
+            arrived: Vec::new(),
             faults: Vec::new(),
             ended: Vec::new(),
         }
@@ -86,6 +90,7 @@ impl World {
         let result = act(packets, &mut Scene { now: self.now, neighbours, out: &mut out });
         packets.flush(&mut out);
         out.arrived.iter().for_each(|_| *self.delivered.entry(key).or_default() += 1);
+        self.arrived.extend(out.arrived.into_iter().map(|cell| (key, cell)));
         for PacketWish::Send(to, frame) in out.wishes {
             self.post(key, to, frame);
         }
@@ -100,7 +105,10 @@ impl World {
     }
 
     fn post(&mut self, from: LinkKey, to: LinkKey, frame: Frame) {
-        self.payloads += usize::from(matches!(frame, Frame::Cell(_)));
+        self.payloads += usize::from(matches!(frame, Frame::Cell(_) | Frame::List(_)));
+        if let Frame::List(frame) = &frame {
+            lists::comes_closer(from, to, &frame.list);
+        }
         if self.rng.next_u64() % 1_000 < self.loss {
             return;
         }
@@ -115,6 +123,7 @@ impl World {
         }
         self.with(to, |packets, scene| match frame {
             Frame::Cell(frame) => packets.cell(scene, from, frame, |_| false),
+            Frame::List(frame) => packets.list(scene, from, frame),
             Frame::Custody(receipts) => packets.receipts(scene, from, &receipts),
             Frame::Digest(digests) => packets.digests(scene, from, &digests),
             Frame::Pull(pulls) => drop(packets.pulls(scene, from, &pulls)),
@@ -534,7 +543,7 @@ fn any_frame(cells: Vec<Cell>) -> impl Strategy<Value = Frame> {
     let pulls = (id, luminosity).prop_map(|(id, responsibility)| Frame::Pull(vec![PullEntry { id, responsibility }]));
     let recent = (any::<u32>(), prop::collection::vec(any::<u8>(), 1..40))
         .prop_map(|(salt, bits)| Frame::Recent(crate::wire::Recent { salt, bits }));
-    prop_oneof![4 => cell, 2 => receipts, 2 => digests, 2 => pulls, 1 => recent]
+    prop_oneof![4 => cell, 2 => lists::any_list(), 2 => receipts, 2 => digests, 2 => pulls, 1 => recent]
 }
 
 fn cells() -> Vec<Cell> {
@@ -558,7 +567,7 @@ proptest! {
             world.run(wait_ms);
             copies.clone_from(&world.delivered);
         }
-        prop_assert!(copies.values().all(|count| *count <= cells().len()));
+        prop_assert!(copies.values().all(|count| *count <= cells().len() + lists::REGIONS));
         world.run(300_000);
         for (packets, _) in world.nodes.values() {
             prop_assert_eq!(packets.pending_bytes().0, 0);
