@@ -15,7 +15,7 @@ use mainframe_sim::moment::Moment;
 use mainframe_sim::node::NodeId;
 use mainframe_sim::plot::{self, Picture};
 use mainframe_sim::progress::Progress;
-use mainframe_sim::scenario::{DEFECTS_PER_MILLION, Options, Report, Scenario, Tables, run};
+use mainframe_sim::scenario::{DEFECTS_PER_MILLION, GROUPS_MAX, Options, Report, Scenario, Tables, run};
 use mainframe_sim::suite::{self, Suite};
 use mainframe_sim::watch::Watch;
 
@@ -120,6 +120,9 @@ struct RunArguments {
     /// Guests that come and go: holding only, three for each relay if it is 0
     #[arg(long, default_value_t = 0)]
     guests: usize,
+    /// Receivers of one message, of up to four groups: multicast only
+    #[arg(long, value_name = "COUNT,COUNT,…", value_delimiter = ',', default_value = "10,50,100")]
+    members: Vec<usize>,
     /// Minutes that `footprint` and the messages of `holding` last
     #[arg(long, default_value_t = 60)]
     minutes: u64,
@@ -305,6 +308,7 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         entries: arguments.entries,
         sybils: arguments.sybils,
         guests: arguments.guests,
+        members: members(&arguments.members, scenario, arguments.nodes)?,
         minutes: arguments.minutes,
         luminosity: only.unwrap_or(usual.luminosity),
         only,
@@ -318,6 +322,18 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
 
 fn luminosity(bits: u16) -> anyhow::Result<Luminosity> {
     Luminosity::new(bits).with_context(|| format!("--luminosity is {bits}; it is 0 to 254 bits, or 256"))
+}
+
+fn members(counts: &[usize], scenario: Scenario, nodes: usize) -> anyhow::Result<[usize; GROUPS_MAX]> {
+    let fits = |count: &usize| scenario != Scenario::Multicast || (2..=nodes / 2).contains(count);
+    if counts.len() > GROUPS_MAX || !counts.iter().all(fits) {
+        bail!(
+            "--members is {counts:?}; it is up to {GROUPS_MAX} groups of 2 receivers to half of the nodes, such as 10,50"
+        );
+    }
+    let mut members = [0; GROUPS_MAX];
+    members[..counts.len()].copy_from_slice(counts);
+    Ok(members)
 }
 
 fn check_nodes(nodes: usize) -> anyhow::Result<()> {

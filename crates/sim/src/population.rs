@@ -9,6 +9,7 @@ use mainframe_core::crypto::{NodeKeys, Verifier};
 use mainframe_core::neighbours::Neighbours;
 use mainframe_core::overlay::Myself;
 use mainframe_core::switchboard::{CommandId, Dispatch, Relay, RelayCommand, RelayConfig, RelayInput, RelayReply};
+use mainframe_core::wire::{HoldClass, Parcel};
 
 use crate::actor::Actor;
 use crate::dice::Dice;
@@ -17,7 +18,7 @@ use crate::net::{NetConfig, Nudge};
 use crate::node::NodeId;
 use crate::packets::PacketIndex;
 use crate::settled::{Selection, SettledRelay, settle};
-use crate::traffic::random_cell;
+use crate::traffic::{random_cell, random_parcel};
 use crate::truth::Truth;
 use crate::world::{Stop, World};
 
@@ -312,6 +313,25 @@ impl Population {
         let dispatch = Dispatch { instead_of: earlier, ..Dispatch::first(cell) };
         self.world.give(origin, RelayInput::Cell(command, dispatch));
         packet
+    }
+
+    /// Sends one packet to several regions now, or several if they do not fit one. Returns the packets the regions get,
+    /// which are followed.
+    pub fn send_to_all(&mut self, origin: NodeId, regions: &[Prefix], hold: HoldClass) -> Vec<PacketIndex> {
+        let now = self.world.now();
+        let mut followed = Vec::new();
+        for part in Parcel::fitting(regions.iter().copied()) {
+            let parcel = random_parcel(part, hold, now, &mut self.traffic).expect("the parts fit");
+            let packets = self.world.packets_mut();
+            match &parcel {
+                Parcel::Cell(cell) => followed.push(packets.follow(cell, origin.0, now)),
+                Parcel::List(list) => followed
+                    .extend(list.targets().iter().map(|target| packets.follow(&list.part(*target), origin.0, now))),
+            }
+            let command = self.next_command();
+            self.world.give(origin, RelayInput::Cell(command, Dispatch::first(parcel)));
+        }
+        followed
     }
 
     /// Sends a followed packet to one node now.

@@ -67,6 +67,19 @@ impl Parcel {
         }
     }
 
+    /// Any number of regions, in as many parts as it takes for each to fit one cell; what lies close together stays together.
+    pub fn fitting(regions: impl IntoIterator<Item = Prefix>) -> Vec<Vec<Prefix>> {
+        let mut parts: Vec<Vec<Prefix>> = Vec::new();
+        for target in disjoint(regions) {
+            let longer = 1 + prefix_length(target.luminosity());
+            match parts.last_mut() {
+                Some(part) if list_length(part) + longer <= LIST_LENGTH_MAX => part.push(target),
+                Some(_) | None => parts.push(vec![target]),
+            }
+        }
+        parts
+    }
+
     /// The packet's name.
     pub fn id(&self) -> PacketId {
         match self {
@@ -334,6 +347,21 @@ mod tests {
         assert_eq!((full.targets().len(), list_length(full.targets())), (91, 183));
         assert_eq!(Parcel::parse(full.bytes().clone()), Ok(full));
         assert_eq!(build(0..92), Err(Refusal::TooManyTargets));
+    }
+
+    #[test]
+    fn more_regions_than_fit_go_in_several_lists() {
+        let parts = |count: u16, bits| -> Vec<usize> {
+            let parts = Parcel::fitting(regions((0..count).map(|number| number << 6), bits));
+            for part in &parts {
+                assert!(Parcel::build(envelope(SizeClass::T), part.clone(), [1; 80], &[0; 1_716]).is_ok());
+            }
+            parts.iter().map(Vec::len).collect()
+        };
+        assert_eq!(parts(100, 256), [5; 20]);
+        assert_eq!(parts(100, 16), [61, 39]);
+        assert_eq!(parts(1, 16), [1]);
+        assert_eq!(Parcel::fitting([]), [[]; 0]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod footprint;
 mod full_address;
 mod holding;
 mod letters;
+mod multicast;
 mod sybil;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use crate::progress::{Progress, peak_mb};
 use crate::tables::look_at;
 use crate::watch::Watch;
 use crate::world::{Accusation, Stop};
+pub use multicast::GROUPS_MAX;
 
 /// The scenarios there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,11 +51,13 @@ pub enum Scenario {
     Sybil,
     /// Guests who come and go, and what was held for them.
     Holding,
+    /// One message for many receivers, sent in several ways.
+    Multicast,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 8] = [
+    pub const ALL: [Scenario; 9] = [
         Scenario::DarkRouting,
         Scenario::FullAddress,
         Scenario::Churn,
@@ -62,6 +66,7 @@ impl Scenario {
         Scenario::Footprint,
         Scenario::Sybil,
         Scenario::Holding,
+        Scenario::Multicast,
     ];
 
     /// Its name on the command line.
@@ -75,6 +80,7 @@ impl Scenario {
             Scenario::Footprint => "footprint",
             Scenario::Sybil => "sybil",
             Scenario::Holding => "holding",
+            Scenario::Multicast => "multicast",
         }
     }
 
@@ -90,6 +96,7 @@ impl Scenario {
             Scenario::Eavesdrop => "who sent a packet, whom is it for, and who stands where, to those who listen?",
             Scenario::Footprint => "how much can an hour of liars of every kind make an honest node hold?",
             Scenario::Holding => "does a guest who was away get everything that was held for it, once?",
+            Scenario::Multicast => "what does one message for many receivers cost, one by one, as a list, by a region?",
             Scenario::Sybil => "what do many nodes of one owner gain, at drawn and at ground positions?",
         }
     }
@@ -97,7 +104,7 @@ impl Scenario {
     /// Whether it can be played over such tables.
     pub fn bears(self, tables: Tables) -> bool {
         match self {
-            Scenario::DarkRouting | Scenario::FullAddress => true,
+            Scenario::DarkRouting | Scenario::FullAddress | Scenario::Multicast => true,
             Scenario::Churn
             | Scenario::Estimate
             | Scenario::Eavesdrop
@@ -122,6 +129,7 @@ impl Scenario {
             Scenario::Churn | Scenario::Footprint => 3_600,
             Scenario::Sybil => 300,
             Scenario::Holding => 20_200,
+            Scenario::Multicast => 20,
         }
     }
 }
@@ -161,6 +169,8 @@ pub struct Options {
     pub sybils: f64,
     /// Guests among the nodes, besides the relays.
     pub guests: usize,
+    /// Receivers of one message, of each group; zero is no group.
+    pub members: [usize; GROUPS_MAX],
     /// How long a footprint is watched or messages are held, in minutes.
     pub minutes: u64,
     /// Bits of the destination that dark packets reveal.
@@ -196,6 +206,7 @@ impl Options {
             entries: 2,
             sybils: 0.0,
             guests: 0,
+            members: multicast::GROUPS,
             minutes: 60,
             luminosity: mainframe_base::Luminosity::at_most(3),
             only: None,
@@ -280,6 +291,7 @@ pub fn play(joined: Joined, options: &Options, progress: &mut Progress) -> Repor
         Scenario::Footprint => footprint::play(&mut stage),
         Scenario::Sybil => sybil::play(&mut stage),
         Scenario::Holding => holding::play(&mut stage),
+        Scenario::Multicast => multicast::play(&mut stage),
     }
     stage.finish()
 }
