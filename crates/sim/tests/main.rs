@@ -7,6 +7,7 @@ mod eavesdroppers;
 mod estimating;
 mod holding;
 mod liars;
+mod multicast;
 mod partitions;
 mod routing;
 mod scale;

@@ -5,13 +5,13 @@
 //! - a list: one packet to all regions, sealed once
 //! - a group's region: one dark packet to a region that need not be any receiver's; those who stand elsewhere listen to it
 
-use mainframe_base::{Address, Prefix};
+use mainframe_base::Prefix;
 use mainframe_core::switchboard::RelayCommand;
 use mainframe_core::wire::{HoldClass, TagBucket};
 use serde_json::{Value, json};
 
 use super::{Stage, Tables};
-use crate::figures::{least, mean};
+use crate::figures::{least, mean, percentile};
 use crate::node::NodeId;
 use crate::packets::{PacketIndex, Packets};
 
@@ -48,9 +48,13 @@ impl Message {
 struct Outcome {
     messages: u64,
     cells: u64,
+    /// Of them, those that were on their way to a region.
+    on_the_way: u64,
     control_bytes: u64,
     /// Honest relays of a target that were handed the packet, among all, by packet.
     coverage: Vec<f64>,
+    /// Until each of them was.
+    latency_ms: Vec<f64>,
 }
 
 impl Outcome {
@@ -58,13 +62,16 @@ impl Outcome {
         self.cells as f64 / self.messages as f64
     }
 
-    fn report(&self) -> Value {
+    fn report(&mut self) -> Value {
         json!({
             "cells": self.cells(),
+            "cells_on_the_way": self.on_the_way as f64 / self.messages as f64,
             "bytes": self.cells() * FRAME_BYTES as f64,
             "control_bytes": self.control_bytes as f64 / self.messages as f64,
             "coverage_mean": mean(&self.coverage),
             "coverage_min": least(&self.coverage),
+            "latency_ms_p50": percentile(&mut self.latency_ms, 50),
+            "latency_ms_p99": percentile(&mut self.latency_ms, 99),
         })
     }
 }
@@ -84,16 +91,16 @@ pub(super) fn play(stage: &mut Stage<'_>) {
 /// All ways with groups of one size: the report, the least coverage, and what a list costs beside a packet for each region.
 fn play_group(stage: &mut Stage<'_>, members: usize) -> (Value, f64, f64) {
     let messages: Vec<Message> = (0..stage.options.packets).map(|_| draw(stage, members)).collect();
-    let one_by_one = send_all(stage, &messages, |stage, message| {
+    let mut one_by_one = send_all(stage, &messages, |stage, message| {
         message.regions.iter().map(|region| stage.population.send(message.origin, *region)).collect()
     });
-    let a_region_each = send_all(stage, &messages, |stage, message| {
+    let mut a_region_each = send_all(stage, &messages, |stage, message| {
         message.distinct().iter().map(|region| stage.population.send(message.origin, *region)).collect()
     });
-    let list = send_all(stage, &messages, |stage, message| {
+    let mut list = send_all(stage, &messages, |stage, message| {
         stage.population.send_to_all(message.origin, &message.regions, HoldClass::Live)
     });
-    let (group_region, served) = send_to_group_region(stage, &messages, members);
+    let (mut group_region, served) = send_to_group_region(stage, &messages, members);
     let coverage = [&one_by_one, &a_region_each, &list, &group_region].map(|outcome| least(&outcome.coverage));
     let regions: Vec<f64> = messages.iter().map(|message| message.distinct().len() as f64).collect();
     let over_regions = list.cells() / a_region_each.cells();
@@ -140,17 +147,32 @@ fn send_all(
     Outcome {
         messages: messages.len() as u64,
         cells: cells(after) - cells(&before),
+        on_the_way: after.cells_on_the_way - before.cells_on_the_way,
         control_bytes: after.packet_control_bytes - before.packet_control_bytes,
-        coverage: sent.into_iter().filter_map(|packet| coverage(stage, packet)).collect(),
+        coverage: sent.iter().filter_map(|packet| coverage(stage, *packet)).collect(),
+        latency_ms: sent.iter().flat_map(|packet| latency_ms(stage, *packet)).collect(),
     }
+}
+
+fn relays_of(stage: &Stage<'_>, packet: PacketIndex) -> Vec<NodeId> {
+    let region = stage.population.world().packets().all()[packet as usize].destination;
+    let mut relays = stage.population.honest();
+    relays.retain(|id| region.matches(stage.population.address(*id)));
+    relays
+}
+
+fn latency_ms(stage: &Stage<'_>, packet: PacketIndex) -> Vec<f64> {
+    let packets = stage.population.world().packets();
+    let sent_at = packets.all()[packet as usize].sent_at;
+    let handed_at = relays_of(stage, packet).into_iter().filter_map(|id| packets.arrival(packet, id.0)?.handed_at);
+    handed_at.map(|at| at.since(sent_at) as f64 / 1e3).collect()
 }
 
 /// The share of a target's honest relays that were handed the packet; none if there are no such relays.
 fn coverage(stage: &Stage<'_>, packet: PacketIndex) -> Option<f64> {
     let packets = stage.population.world().packets();
-    let region = packets.all()[packet as usize].destination;
-    let relays = stage.population.honest().into_iter().filter(|id| region.matches(stage.population.address(*id)));
-    let (got, missed): (Vec<NodeId>, Vec<NodeId>) = relays.partition(|id| was_handed(packets, packet, *id));
+    let (got, missed): (Vec<NodeId>, Vec<NodeId>) =
+        relays_of(stage, packet).into_iter().partition(|id| was_handed(packets, packet, *id));
     let all = got.len() + missed.len();
     (all > 0).then(|| got.len() as f64 / all as f64)
 }
@@ -163,10 +185,10 @@ fn was_handed(packets: &Packets, packet: PacketIndex, id: NodeId) -> bool {
 /// each of them is sent is added by the rule (docs/protocol/holding.md): one cell, from the first of its two sources, while
 /// the second tells only. Returns also the cells that members were served, by message.
 fn send_to_group_region(stage: &mut Stage<'_>, messages: &[Message], members: usize) -> (Outcome, f64) {
-    let anywhere = Address(stage.population.dice().bytes());
-    let region = Prefix::of(&anywhere, stage.options.luminosity);
     let mut group = stage.population.honest();
     stage.population.dice().shuffle(&mut group);
+    let somewhere = group.pop().expect("a group has members");
+    let region = Prefix::of(stage.population.address(somewhere), stage.options.luminosity);
     group.truncate(members);
     group.retain(|id| !region.matches(stage.population.address(*id)));
     let listens = stage.options.tables == Tables::Grown;
@@ -186,16 +208,14 @@ fn send_to_group_region(stage: &mut Stage<'_>, messages: &[Message], members: us
         return (outcome, group.len() as f64);
     }
     let packets = stage.population.world().packets();
-    for packet in first..packets.all().len() as PacketIndex {
-        let got = group.iter().filter(|id| was_handed(packets, packet, **id)).count();
-        outcome.coverage.push(if group.is_empty() { 1.0 } else { got as f64 / group.len() as f64 });
-    }
-    let served = group.iter().map(|id| {
-        (first..packets.all().len() as PacketIndex).filter(|packet| was_handed(packets, *packet, *id)).count()
-    });
-    let served = served.sum::<usize>() as f64 / messages.len() as f64;
+    let all = first..packets.all().len() as PacketIndex;
+    let served = |packet| group.iter().filter(|id| was_handed(packets, packet, **id)).count();
+    let served: Vec<f64> = all.map(|packet| served(packet) as f64).collect();
+    outcome
+        .coverage
+        .extend(served.iter().map(|served| if group.is_empty() { 1.0 } else { served / group.len() as f64 }));
     for id in &group {
         stage.population.command(*id, RelayCommand::Unattend(region));
     }
-    (outcome, served)
+    (outcome, mean(&served))
 }
