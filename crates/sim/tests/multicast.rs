@@ -5,7 +5,7 @@ use crate::{number, options, play};
 
 /// A figure of the first group.
 fn cells(report: &Report, way: &str) -> f64 {
-    report["groups"][0][way]["cells"].as_f64().unwrap()
+    report["groups"][0][way]["cells"].as_f64().expect("a number")
 }
 
 fn settled() -> Options {

@@ -191,7 +191,8 @@ fn forged_lists_of_a_packet_cost_their_ways_and_spread_nothing_twice() {
     let arrived = world.arrived.len();
     let entry = world.nodes[&origin].1.all()[0].key;
     for nonce in 0..60 {
-        let mut part: Vec<Prefix> = regions.iter().copied().filter(|_| world.rng.next_u32() % 2 == 0).collect();
+        let mut part: Vec<Prefix> =
+            regions.iter().copied().filter(|_| world.rng.next_u32().is_multiple_of(2)).collect();
         part.retain(|target| !world.nodes[&origin].1.is_inside(target));
         if let [_, _, ..] = part[..]
             && let Parcel::List(forged) = list.only(part)
