@@ -18,12 +18,18 @@ pub enum Table {
     /// Luminosity (2 bytes) and region (32 bytes) → the moment (8 bytes) until which everything sent there has come, and of
     /// which bucket of tags (3 bytes): the regions we listen to.
     Attended,
-    /// Own identity (32 bytes) and a peer's (32 bytes) → contact or request.
-    Contacts,
-    /// Own identity and a greeting's name (16 bytes) → whose it was and how it stands.
-    Hellos,
-    /// Own identity and an invitation's name (8 bytes) → its secret and terms.
-    Invitations,
+    /// Session (16 bytes) → what it is, and how far its epochs have come.
+    Sessions,
+    /// Session and epoch (16 bytes each) → who is in the epoch.
+    Epochs,
+    /// Session, epoch and leaf (4 bytes) → how far that device's chain of tags has come.
+    Chains,
+    /// Session, 0 for the current epoch or 1 for its parent, and a name of MLS's → a secret of MLS's.
+    Secrets,
+    /// Session, parent epoch and hash (32 bytes) → a commit.
+    Commits,
+    /// Session and epoch → how far the members are with deciding what follows it.
+    Decisions,
     /// Session (16 bytes) and place in its order (8 bytes) → message: what was said there, causes before effects.
     SessionMessages,
     /// Session and own number (8 bytes) → how far that message is.
@@ -32,22 +38,43 @@ pub enum Table {
     SessionWaiting,
     /// Session and what of → how far we are with others, and others with us.
     SessionProgress,
+    /// Own identity (32 bytes) and a peer's (32 bytes) → contact or request.
+    Contacts,
+    /// Own identity and a greeting's name (16 bytes) → whose it was and how it stands.
+    Hellos,
+    /// Own identity and an invitation's name (8 bytes) → its secret and terms.
+    Invitations,
+    /// Own identity and a key package's hash (32 bytes) → its secrets, until it is used.
+    KeyPackages,
+    /// Session and identity → nothing: who was asked for keys to be added.
+    Invited,
+    /// Own identity and session → nothing: where this device asked to be let in.
+    Entering,
 }
 
 impl Table {
     /// Every table, for implementations that create them.
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 20] = [
         Table::Peers,
         Table::Inbox,
         Table::Opened,
         Table::Attended,
-        Table::Contacts,
-        Table::Hellos,
-        Table::Invitations,
+        Table::Sessions,
+        Table::Epochs,
+        Table::Chains,
+        Table::Secrets,
+        Table::Commits,
+        Table::Decisions,
         Table::SessionMessages,
         Table::SessionSent,
         Table::SessionWaiting,
         Table::SessionProgress,
+        Table::Contacts,
+        Table::Hellos,
+        Table::Invitations,
+        Table::KeyPackages,
+        Table::Invited,
+        Table::Entering,
     ];
 
     /// The table's name in a database.
@@ -57,13 +84,22 @@ impl Table {
             Table::Inbox => "inbox",
             Table::Opened => "opened",
             Table::Attended => "attended",
-            Table::Contacts => "contacts",
-            Table::Hellos => "hellos",
-            Table::Invitations => "invitations",
+            Table::Sessions => "sessions",
+            Table::Epochs => "epochs",
+            Table::Chains => "chains",
+            Table::Secrets => "secrets",
+            Table::Commits => "commits",
+            Table::Decisions => "decisions",
             Table::SessionMessages => "session_messages",
             Table::SessionSent => "session_sent",
             Table::SessionWaiting => "session_waiting",
             Table::SessionProgress => "session_progress",
+            Table::Contacts => "contacts",
+            Table::Hellos => "hellos",
+            Table::Invitations => "invitations",
+            Table::KeyPackages => "key_packages",
+            Table::Invited => "invited",
+            Table::Entering => "entering",
         }
     }
 }

@@ -23,7 +23,7 @@ const CRATES: [(&str, &[&str]); 8] = [
     ("sdk", &["base"]),
     ("node", &["base", "core", "link", "sdk"]),
     ("mainframe", &["base", "core", "link", "node", "sdk"]),
-    ("sim", &["base", "core"]),
+    ("sim", &["base", "core", "mls"]),
 ];
 
 /// Where whole families of crates must not be found in the core's own dependencies: input and output.

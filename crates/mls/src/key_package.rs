@@ -72,6 +72,16 @@ pub fn invited(welcome: &[u8]) -> Result<Vec<KeyPackageId>, Fault> {
     Ok(ids)
 }
 
+/// The name of a key package somebody offers, and who would come in by it.
+///
+/// # Errors
+///
+/// A fault, if it is no key package with which anyone can come in.
+pub fn offered(package: &[u8]) -> Result<(KeyPackageId, Newcomer), Fault> {
+    let package = read_key_package(package)?;
+    Ok((id_of(&package, &Crypto::new(None)), newcomer_of(&package)?))
+}
+
 pub(crate) fn read_welcome(bytes: &[u8]) -> Result<Welcome, Fault> {
     let MlsMessageBodyIn::Welcome(welcome) = read_message(bytes)? else { return Err(Fault::Impossible) };
     Ok(welcome)

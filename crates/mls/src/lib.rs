@@ -41,7 +41,7 @@ use std::fmt;
 pub use change::{Change, CommitFacts, Draft, Invitation, Newcomer, Uncommitted};
 pub use device::{DeviceSecret, verify};
 pub use group::{Corrupt, Group, Joined, Left, Member};
-pub use key_package::{KeyPackage, KeyPackageId, invited};
+pub use key_package::{KeyPackage, KeyPackageId, invited, offered};
 pub use message::{Opened, Unsealed};
 pub use suite::{KEY_PACKAGE_BYTES_MAX, LEAVES_MAX, PAST_EPOCHS_MAX, SUITE, TREE_INSIDE_LEAVES_MAX};
 pub use unopened::Unopened;

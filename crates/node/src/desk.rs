@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mainframe_base::{PacketId, Refusal};
+use mainframe_base::PacketId;
 use mainframe_core::switchboard::{
     CommandId, EndpointCommand, EndpointEvent, EndpointReply, Message, RelayCommand, RelayEvent, RelayInput, RelayReply,
 };
@@ -139,11 +139,6 @@ impl Desk {
         let _ = pending.answer.send(answer);
     }
 
-    /// Refuses a packet the relay half has no room for.
-    pub(crate) fn refuse(&self, id: CommandId, refusal: Refusal) {
-        self.answer(id, Answer::Relay(RelayReply::Refused(refusal)));
-    }
-
     /// Passes on news of the relay half.
     pub(crate) fn publish_relay(&self, event: RelayEvent) {
         let RelayEvent::Packet(id, outcome) = event else { return self.publish(News::Relay(event)) };
@@ -153,8 +148,9 @@ impl Desk {
 
     /// Passes on news of the endpoint half, after its commit.
     pub(crate) fn publish_endpoint(&self, event: EndpointEvent) {
-        let EndpointEvent::Opened(message) = event;
-        self.publish(News::Message(message));
+        if let EndpointEvent::Opened(message) = event {
+            self.publish(News::Message(message));
+        }
     }
 
     /// Listens from now on.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use mainframe_base::{Refusal, Time};
 use mainframe_core::switchboard::{
-    CommandId, Endpoint, EndpointCommand, EndpointEffect, EndpointInput, EndpointReply, RelayInput,
+    CommandId, Endpoint, EndpointCommand, EndpointEffect, EndpointInput, EndpointReply, RelayInput, RelayReply,
 };
 use tokio::sync::mpsc;
 
@@ -59,8 +59,8 @@ impl EndpointLoop {
         if self.endpoint.next_wake().is_some_and(|due| due <= now) {
             self.handle(now, EndpointInput::Wake, &mut effects);
         }
-        for (id, command) in batch.commands {
-            self.handle(now, EndpointInput::Command(id, command), &mut effects);
+        for input in batch.inputs {
+            self.handle(now, input, &mut effects);
         }
         for cell in batch.cells {
             self.handle(now, EndpointInput::Cell(cell), &mut effects);
@@ -87,7 +87,10 @@ impl EndpointLoop {
         self.handle(self.clock.now(), question, &mut effects);
         let waiting = effects.iter().find_map(|effect| match effect {
             EndpointEffect::Reply(OWN_QUESTION, EndpointReply::Status(status)) => Some(status.waiting),
-            EndpointEffect::Reply(..) | EndpointEffect::Cell(..) | EndpointEffect::Publish(_) => None,
+            EndpointEffect::Reply(..)
+            | EndpointEffect::Cell(..)
+            | EndpointEffect::Ask(..)
+            | EndpointEffect::Publish(_) => None,
         });
         waiting.unwrap_or(0)
     }
@@ -98,14 +101,23 @@ impl EndpointLoop {
 
     fn release(&self, effect: EndpointEffect) {
         match effect {
-            EndpointEffect::Cell(id, dispatch) => {
-                let work = RelayWork::Input(RelayInput::Cell(id, dispatch));
-                if self.relay.try_send(work).is_err() {
-                    self.desk.refuse(id, Refusal::Busy);
-                }
-            }
+            EndpointEffect::Cell(id, dispatch) => self.ask_relay(id, RelayInput::Cell(id, dispatch)),
+            EndpointEffect::Ask(id, command) => self.ask_relay(id, RelayInput::Command(id, command)),
             EndpointEffect::Reply(id, reply) => self.desk.answer(id, Answer::Endpoint(reply)),
             EndpointEffect::Publish(event) => self.desk.publish_endpoint(event),
+        }
+    }
+
+    /// The relay half never waits for us, nor we for it: with its queue full the answer is that it is busy.
+    fn ask_relay(&self, id: CommandId, input: RelayInput) {
+        if self.relay.try_send(RelayWork::Input(input)).is_ok() {
+            return;
+        }
+        let busy = RelayReply::Refused(Refusal::Busy);
+        if id.is_of_endpoint() {
+            self.mailbox.push_answers([EndpointInput::Answer(id, busy)]);
+        } else {
+            self.desk.answer(id, Answer::Relay(busy));
         }
     }
 

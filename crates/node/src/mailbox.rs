@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
 use mainframe_base::Refusal;
-use mainframe_core::switchboard::{CommandId, EndpointCommand};
+use mainframe_core::switchboard::{CommandId, EndpointCommand, EndpointInput};
 use mainframe_core::wire::Cell;
 
 /// As many bytes as the ring of recent foreign cells (DESIGN: 32 MiB): what the endpoint would keep anyway.
@@ -21,7 +21,7 @@ const BATCH_CELLS_MAX: usize = 256;
 /// One batch of work.
 #[derive(Default)]
 pub(crate) struct Batch {
-    pub(crate) commands: Vec<(CommandId, EndpointCommand)>,
+    pub(crate) inputs: Vec<EndpointInput>,
     pub(crate) cells: Vec<Cell>,
     /// No more will come.
     pub(crate) ending: bool,
@@ -29,13 +29,15 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.commands.is_empty() && self.cells.is_empty()
+        self.inputs.is_empty() && self.cells.is_empty()
     }
 }
 
 #[derive(Default)]
 struct Waiting {
     commands: VecDeque<(CommandId, EndpointCommand)>,
+    /// What the relay half has to say about cells and questions of the endpoint half: no more than it asked.
+    answers: VecDeque<EndpointInput>,
     cells: VecDeque<Cell>,
     cell_bytes: usize,
     overflowed: u64,
@@ -44,7 +46,7 @@ struct Waiting {
 
 impl Waiting {
     fn is_idle(&self) -> bool {
-        self.commands.is_empty() && self.cells.is_empty() && !self.ending
+        self.commands.is_empty() && self.answers.is_empty() && self.cells.is_empty() && !self.ending
     }
 }
 
@@ -93,6 +95,12 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Leaves the relay half's answers; never waits and never fails.
+    pub(crate) fn push_answers(&self, answers: impl IntoIterator<Item = EndpointInput>) {
+        self.lock().answers.extend(answers);
+        self.arrived.notify_one();
+    }
+
     /// Lets nothing more in.
     pub(crate) fn end(&self) {
         self.lock().ending = true;
@@ -112,7 +120,9 @@ impl Mailbox {
         let cells = waiting.cells.len().min(BATCH_CELLS_MAX);
         let cells: Vec<Cell> = waiting.cells.drain(..cells).collect();
         waiting.cell_bytes -= cells.iter().map(|cell| cell.bytes().len()).sum::<usize>();
-        Batch { commands: waiting.commands.drain(..).collect(), cells, ending: waiting.ending }
+        let mut inputs: Vec<EndpointInput> = waiting.answers.drain(..).collect();
+        inputs.extend(waiting.commands.drain(..).map(|(id, command)| EndpointInput::Command(id, command)));
+        Batch { inputs, cells, ending: waiting.ending }
     }
 
     /// Cells that made room for newer ones, since the start.
@@ -180,7 +190,7 @@ mod tests {
         mailbox.end();
         assert_eq!(mailbox.push_command(CommandId(2), EndpointCommand::Status), Err(Refusal::Busy));
         let batch = mailbox.wait(None);
-        assert!(batch.ending && batch.commands.len() == 1);
+        assert!(batch.ending && batch.inputs.len() == 1);
         assert!(mailbox.wait(Some(Duration::ZERO)).is_empty());
     }
 }

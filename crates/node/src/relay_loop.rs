@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainframe_base::{LinkKey, Time};
-use mainframe_core::switchboard::{LinkEvent, Relay, RelayEffect, RelayInput, StoreOrder, StoreReport};
+use mainframe_core::switchboard::{
+    EndpointInput, LinkEvent, Relay, RelayEffect, RelayEvent, RelayInput, StoreOrder, StoreReport,
+};
 use mainframe_core::wire::{Cell, OutFrame};
 use mainframe_link::Link;
 use tokio::sync::mpsc;
@@ -65,6 +67,7 @@ pub(crate) struct RelayLoop {
 struct Leaving {
     frames: Vec<(LinkKey, OutFrame)>,
     cells: Vec<Cell>,
+    answers: Vec<EndpointInput>,
     /// Reports on orders that were not taken.
     refused: Vec<StoreReport>,
 }
@@ -142,13 +145,24 @@ impl RelayLoop {
                 }
                 RelayEffect::Cell(cell) => leaving.cells.push(cell),
                 RelayEffect::Store(order) => leaving.refused.extend(self.order(order)),
+                RelayEffect::Reply(id, reply) if id.is_of_endpoint() => {
+                    leaving.answers.push(EndpointInput::Answer(id, reply));
+                }
                 RelayEffect::Reply(id, reply) => self.desk.answer(id, Answer::Relay(reply)),
-                RelayEffect::Publish(event) => self.desk.publish_relay(event),
+                RelayEffect::Publish(event) => {
+                    if let RelayEvent::Packet(id, outcome) = event {
+                        leaving.answers.push(EndpointInput::Outcome(id, outcome));
+                    }
+                    self.desk.publish_relay(event);
+                }
             }
         }
         self.send(&mut leaving.frames);
         if !leaving.cells.is_empty() {
             self.mailbox.push_cells(leaving.cells.drain(..));
+        }
+        if !leaving.answers.is_empty() {
+            self.mailbox.push_answers(leaving.answers.drain(..));
         }
     }
 

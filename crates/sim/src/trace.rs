@@ -79,6 +79,8 @@ impl Trace {
             // A command may hold keys and has no readable form; what it asks for follows from the seed and shows in its
             // effects.
             EndpointInput::Command(id, _) => self.tagged(b'E', &id.0.to_be_bytes()),
+            EndpointInput::Answer(id, reply) => self.debug(b'a', &(id, reply)),
+            EndpointInput::Outcome(id, outcome) => self.debug(b'o', &(id, outcome)),
             EndpointInput::Wake => self.put(b"t"),
         }
     }
@@ -87,7 +89,9 @@ impl Trace {
     pub fn endpoint_effect(&mut self, effect: &EndpointEffect) {
         match effect {
             EndpointEffect::Cell(id, dispatch) => self.dispatch(b's', *id, dispatch),
-            EndpointEffect::Reply(..) | EndpointEffect::Publish(_) => self.debug(b'p', effect),
+            EndpointEffect::Ask(..) | EndpointEffect::Reply(..) | EndpointEffect::Publish(_) => {
+                self.debug(b'p', effect)
+            }
         }
     }
 

@@ -16,6 +16,7 @@
 
 mod binding;
 mod card;
+mod chain;
 mod code;
 mod device;
 mod elligator;
@@ -40,6 +41,7 @@ mod vectors;
 
 pub use binding::{Binding, overlay_address};
 pub use card::{Card, CardBody, Presence, Region, SUITE, UnsuitableCard, hours_of};
+pub use chain::{STAGE_LINKS, TagChain, TagLink};
 pub use code::{CodeKind, ParseCodeError};
 pub use device::{DeviceCertificate, Revocation, device_id};
 pub use elligator::{Ephemeral, point_of};

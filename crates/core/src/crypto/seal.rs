@@ -67,6 +67,10 @@ pub fn recognise_topic(key: &TopicKey, ephemeral: &[u8; 32], tag: &Tag) -> Optio
 pub struct BodyKey(Secret<32>);
 
 impl BodyKey {
+    pub(super) fn new(key: Secret<32>) -> BodyKey {
+        BodyKey(key)
+    }
+
     /// The plaintext of the body, if body, associated data and tag are as they were sealed. `None` means that
     /// someone on the way changed them.
     pub fn open(self, associated: &[u8], tag: &Tag, body: &[u8]) -> Option<Vec<u8>> {
@@ -83,7 +87,7 @@ impl BodyKey {
         Some(plaintext)
     }
 
-    fn seal(self, associated: &[u8], tag: &Tag, plaintext: &[u8]) -> Vec<u8> {
+    pub(super) fn seal(self, associated: &[u8], tag: &Tag, plaintext: &[u8]) -> Vec<u8> {
         let mut body = vec![0; BODY_OVERHEAD];
         body.extend_from_slice(plaintext);
         let (authentication, ciphertext) = body.split_at_mut(BODY_OVERHEAD);

@@ -80,6 +80,16 @@ impl Ring {
         }
     }
 
+    /// Number of cells kept.
+    pub fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Bytes of the cells kept.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -2,6 +2,49 @@
 //!
 //! Bytes and rules: docs/protocol/session.md.
 
+mod config;
 pub mod contact;
+mod controls;
+mod conversation;
+mod devices;
+mod epoch;
+mod first_contact;
+mod flights;
+pub mod fragment;
+mod groups;
 pub mod ledger;
 pub mod ordering;
+mod orders;
+mod ports;
+mod posting;
+mod sessions;
+pub mod terms;
+mod window;
+
+pub use config::SessionConfig;
+pub use conversation::{DeviceView, MemberView, SessionView};
+pub use ports::{Answer, Order, Persona, SessionEffect, SessionEvent, Unable};
+pub use sessions::Sessions;
+
+use mainframe_base::SessionId;
+
+use crate::store::{Row, Table, Tx};
+
+/// Rows read at once.
+const PAGE: usize = 128;
+
+/// Every row of a table whose key begins with a session.
+fn rows_of(tx: &dyn Tx, table: Table, session: &SessionId) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    loop {
+        let after = rows.last().map_or(&session.0[..], |(key, _)| &key[..]);
+        let page = tx.scan(table, Some(after), PAGE);
+        let whole = page.len() == PAGE;
+        let before = rows.len();
+        let full = page.len();
+        rows.extend(page.into_iter().take_while(|(key, _)| key.starts_with(&session.0)));
+        if !whole || rows.len() - before < full {
+            return rows;
+        }
+    }
+}

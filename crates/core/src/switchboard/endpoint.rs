@@ -9,20 +9,18 @@ use mainframe_base::{PacketId, Refusal, Tag, Time, TopicKey};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::body::{pack, size_class_for, unpack};
+use super::outbox::Outbox;
+use super::talking::ForeignTags;
 use super::{
     CommandId, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply, EndpointStatus, Letter,
     OpenedBy, Recipient, inbox,
 };
 use crate::crypto::{BodyKey, PersonKeys, Sealed, recognise_person, recognise_topic, seal_to_person, seal_to_topic};
 use crate::packet::{Dispatch, RING_BYTES_MAX, Ring};
+use crate::session::fragment::{Fragment, FrameKind, piece_length_max, split_into};
+use crate::session::{SessionConfig, Sessions};
 use crate::store::Tx;
-use crate::wire::{Cell, CellHeader, ExpiryBucket};
-
-/// A packet lives for eight minutes and up to one bucket more, at random: at most ten minutes, and without a sender's
-/// clock in it (docs/protocol/packet.md §1).
-const LIFE_MS: u64 = 8 * 60 * 1_000;
-const LIFE_JITTER_MS: u64 = 64_000;
+use crate::wire::{Cell, CellHeader, ExpiryBucket, SizeClass};
 
 /// Bounds and pace of the endpoint half.
 #[derive(Clone, Debug)]
@@ -35,11 +33,19 @@ pub struct EndpointConfig {
     pub tick_ms: u64,
     /// Keys tried per tick at most: 256 key agreements take 15 ms.
     pub trials_per_tick: usize,
+    /// Pace of sessions.
+    pub session: SessionConfig,
 }
 
 impl Default for EndpointConfig {
     fn default() -> Self {
-        EndpointConfig { persons_max: 8, topics_max: 1_024, tick_ms: 20, trials_per_tick: 256 }
+        EndpointConfig {
+            persons_max: 8,
+            topics_max: 1_024,
+            tick_ms: 20,
+            trials_per_tick: 256,
+            session: SessionConfig::default(),
+        }
     }
 }
 
@@ -59,11 +65,14 @@ struct Rescan {
 pub struct Endpoint {
     config: EndpointConfig,
     rng: ChaCha20Rng,
-    persons: Vec<PersonKeys>,
+    pub(super) persons: Vec<PersonKeys>,
     topics: Vec<Topic>,
+    pub(super) sessions: Sessions,
+    pub(super) outbox: Outbox,
     queue: VecDeque<Cell>,
     queue_bytes: usize,
-    foreign: Ring,
+    pub(super) foreign: Ring,
+    pub(super) foreign_tags: ForeignTags,
     rescans: VecDeque<Rescan>,
     next_tick: Option<Time>,
     scanned: u64,
@@ -75,7 +84,11 @@ impl Endpoint {
     /// An endpoint without keys. `rng_seed` must be unpredictable: it makes ephemeral keys.
     pub fn new(config: EndpointConfig, rng_seed: [u8; 32]) -> Endpoint {
         let mut rng = ChaCha20Rng::from_seed(rng_seed);
+        let sessions_seed = blake3::derive_key("mainframe 2026 randomness of sessions", &rng_seed);
         Endpoint {
+            sessions: Sessions::new(config.session.clone(), sessions_seed),
+            outbox: Outbox::default(),
+            foreign_tags: ForeignTags::default(),
             config,
             persons: Vec::new(),
             topics: Vec::new(),
@@ -96,31 +109,45 @@ impl Endpoint {
         match input {
             EndpointInput::Cell(cell) => self.enqueue(now, cell),
             EndpointInput::Command(id, command) => self.command(now, id, command, tx, out),
+            EndpointInput::Answer(id, reply) => self.relay_answered(now, id, &reply, tx, out),
+            EndpointInput::Outcome(packet, outcome) => self.packet_ended(now, &packet, outcome, tx, out),
             EndpointInput::Wake => self.tick(now, tx, out),
         }
     }
 
     /// When `Wake` is due: the next tick, if there is work.
     pub fn next_wake(&self) -> Option<Time> {
-        self.next_tick
+        let others = self.sessions.next_wake().into_iter().chain(self.outbox.next_wake());
+        others.map(|due| self.tick_at(due)).chain(self.next_tick).min()
     }
 
     /// Defers a cell to the next ticks; past the bound the oldest is kept for later keys only.
-    fn enqueue(&mut self, now: Time, cell: Cell) {
+    pub(super) fn enqueue(&mut self, now: Time, cell: Cell) {
         self.queue_bytes += cell.bytes().len();
         self.queue.push_back(cell);
         while self.queue_bytes > RING_BYTES_MAX {
             let Some(oldest) = self.queue.pop_front() else { break };
             self.queue_bytes -= oldest.bytes().len();
             self.overflowed += 1;
-            self.foreign.put(now, oldest);
+            self.keep_foreign(now, oldest);
         }
         self.schedule(now);
     }
 
     fn schedule(&mut self, now: Time) {
+        let tick = self.tick_at(now + 1);
+        self.next_tick.get_or_insert(tick);
+    }
+
+    /// The first tick that is not before a moment.
+    fn tick_at(&self, moment: Time) -> Time {
         let tick_ms = self.config.tick_ms.max(1);
-        self.next_tick.get_or_insert(Time((now.0 / tick_ms + 1) * tick_ms));
+        Time(moment.0.div_ceil(tick_ms) * tick_ms)
+    }
+
+    fn keep_foreign(&mut self, now: Time, cell: Cell) {
+        self.foreign_tags.note(&cell, &self.foreign);
+        self.foreign.put(now, cell);
     }
 
     fn command(
@@ -137,6 +164,9 @@ impl Endpoint {
                 self.persons.retain(|person| person.scan_key() != scan_key);
                 EndpointReply::Done
             }
+            EndpointCommand::AddPersona(persona) => self.add_persona(now, *persona, tx, out),
+            EndpointCommand::RemovePersona(key) => self.remove_persona(now, &key, tx, out),
+            EndpointCommand::Order(person, order) => self.order(now, person, order, tx, out),
             EndpointCommand::AddTopic(key) => self.add_topic(now, key),
             EndpointCommand::RemoveTopic(key) => {
                 self.topics.retain(|topic| topic.key != key);
@@ -152,7 +182,7 @@ impl Endpoint {
         out.push(EndpointEffect::Reply(id, reply));
     }
 
-    fn add_person(&mut self, now: Time, keys: PersonKeys) -> EndpointReply {
+    pub(super) fn add_person(&mut self, now: Time, keys: PersonKeys) -> EndpointReply {
         let scan_key = keys.scan_key();
         if self.persons.iter().any(|person| person.scan_key() == scan_key) {
             return EndpointReply::Done;
@@ -193,7 +223,9 @@ impl Endpoint {
             topics: self.topics.len(),
             scanned: self.scanned,
             opened: self.opened,
+            sessions: self.sessions.len(),
             waiting: self.queue.len(),
+            unsent: self.outbox.waiting(),
             overflowed: self.overflowed,
             recent_bytes: self.foreign.bytes(),
         }
@@ -201,17 +233,16 @@ impl Endpoint {
 
     /// Seals a letter into a cell for the relay half, which answers.
     fn seal(&mut self, now: Time, letter: &Letter) -> Result<Dispatch, Refusal> {
-        let size_class = size_class_for(letter.body.len()).ok_or(Refusal::TooLong)?;
+        let (size_class, plaintext) = one_cell(&letter.body, self.rng.next_u32()).ok_or(Refusal::TooLong)?;
         let header = CellHeader {
             size_class,
             hold_class: letter.hold,
             acknowledge: false,
             destination: letter.destination,
-            expiry: ExpiryBucket::after(now, LIFE_MS + self.rng.next_u64() % LIFE_JITTER_MS),
+            expiry: ExpiryBucket::of_new_cell(now, &mut self.rng),
             tag: Tag([0; 16]),
             ephemeral: [0; 32],
         };
-        let plaintext = pack(&letter.body, size_class, self.rng.next_u32()).expect("the class was chosen to fit");
         let associated = header.associated();
         let sealed = match &letter.to {
             Recipient::Person(scan_key) => seal_to_person(&mut self.rng, scan_key, &associated, &plaintext),
@@ -227,6 +258,7 @@ impl Endpoint {
     /// Looks at waiting cells, then at kept ones for which a key came, as far as the tick's budget goes.
     fn tick(&mut self, now: Time, tx: &mut dyn Tx, out: &mut Vec<EndpointEffect>) {
         self.next_tick = None;
+        self.wake_sessions(now, tx, out);
         let mut trials = self.config.trials_per_tick;
         while trials > 0 {
             let Some(cell) = self.queue.pop_front() else { break };
@@ -259,9 +291,14 @@ impl Endpoint {
         let topics = self.topics.iter().filter_map(|topic| {
             Some((OpenedBy::Topic(topic.fingerprint), recognise_topic(&topic.key, ephemeral, tag)?))
         });
-        match persons.chain(topics).last() {
+        let recognised = persons.chain(topics).last();
+        if self.sessions.awaits(tag) && self.session_cell(now, &cell, tx, out) {
+            self.opened += 1;
+            return;
+        }
+        match recognised {
             Some((opened_by, key)) => self.open(now, &cell, opened_by, key, tx, out),
-            None => self.foreign.put(now, cell),
+            None => self.keep_foreign(now, cell),
         }
     }
 
@@ -305,7 +342,12 @@ impl Endpoint {
     ) {
         let header = cell.header();
         let opened = key.open(&header.associated(), &header.tag, cell.body());
-        let Some(body) = opened.and_then(|plaintext| unpack(&plaintext)) else { return };
+        let Some(fragment) = opened.and_then(|plaintext| Fragment::read(&plaintext)) else { return };
+        if let (FrameKind::Letter, OpenedBy::Person(scan_key)) = (fragment.kind(), &opened_by) {
+            self.opened += 1;
+            return self.letter_piece(now, *scan_key, fragment, tx, out);
+        }
+        let Some(body) = fragment.plain() else { return };
         if inbox::has(tx, &cell.id()) {
             return;
         }
@@ -313,6 +355,14 @@ impl Endpoint {
         let message = inbox::put(tx, now, cell.id(), opened_by, body);
         out.push(EndpointEffect::Publish(EndpointEvent::Opened(message)));
     }
+}
+
+/// The plaintext of the one cell that holds a body, and its class; `None` if one does not hold it.
+fn one_cell(body: &[u8], number: u32) -> Option<(SizeClass, Vec<u8>)> {
+    [SizeClass::T, SizeClass::B]
+        .into_iter()
+        .find(|class| body.len() <= piece_length_max(*class))
+        .and_then(|class| Some((class, split_into(class, FrameKind::Plain, body, number).pop()?)))
 }
 
 /// By what a topic is named without telling its key: the first 8 bytes of a keyed hash.
@@ -367,7 +417,10 @@ mod tests {
         out.iter()
             .filter_map(|effect| match effect {
                 EndpointEffect::Publish(EndpointEvent::Opened(message)) => Some(&message.body[..]),
-                EndpointEffect::Cell(..) | EndpointEffect::Reply(..) => None,
+                EndpointEffect::Cell(..)
+                | EndpointEffect::Ask(..)
+                | EndpointEffect::Reply(..)
+                | EndpointEffect::Publish(EndpointEvent::Person(..)) => None,
             })
             .collect()
     }

@@ -4,13 +4,24 @@
 //! cells and nothing else: the relay hands every cell of its regions to the endpoint and never learns what came of it.
 
 mod attended;
-mod body;
 mod command;
 mod inbound;
 mod inbox;
+#[cfg(test)]
+mod insider;
+#[cfg(test)]
+mod mutation_tests;
 mod outbound;
+mod outbox;
 mod ports;
+#[cfg(test)]
+mod rehearsal;
 mod role;
+#[cfg(test)]
+mod secrecy_tests;
+#[cfg(test)]
+mod session_tests;
+mod talking;
 
 pub use crate::hold::{AttendanceView, HeldCell, HoldStatus, Shelf, StoreOrder, StoreReport};
 pub use crate::overlay::{Estimate, RegionCount};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use mainframe_base::{
-    Address, Fault, LinkKey, Locator, NetworkId, PacketId, Prefix, Proximity, Refusal, Role, ScanKey, Time, TopicKey,
+    Address, Fault, IdentityKey, LinkKey, Locator, NetworkId, PacketId, Prefix, Proximity, Refusal, Role, ScanKey,
+    Time, TopicKey,
 };
 
 use super::RoleReason;
@@ -12,11 +13,26 @@ use crate::crypto::PersonKeys;
 use crate::hold::{HoldStatus, StoreOrder, StoreReport};
 use crate::overlay::Estimate;
 use crate::packet::{Dispatch, Step};
+use crate::session::{Answer, Order, Persona, SessionEvent, Unable};
 use crate::wire::{BudgetClass, Cell, HoldClass, OutFrame, TagBucket};
 
 /// Ties an answer to its question; chosen by whoever asks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CommandId(pub u64);
+
+impl CommandId {
+    const OF_ENDPOINT: u64 = 1 << 63;
+
+    /// The endpoint half's own question of that number: its answer goes back there.
+    pub fn of_endpoint(number: u64) -> CommandId {
+        CommandId(number | CommandId::OF_ENDPOINT)
+    }
+
+    /// Whether the endpoint half asked by itself.
+    pub fn is_of_endpoint(self) -> bool {
+        self.0 & CommandId::OF_ENDPOINT != 0
+    }
+}
 
 /// What the link reports.
 #[derive(Clone, Debug)]
@@ -309,6 +325,10 @@ pub enum EndpointInput {
     Cell(Cell),
     /// A question or an order from the node's own interfaces.
     Command(CommandId, EndpointCommand),
+    /// What the relay half answers to a question of ours.
+    Answer(CommandId, RelayReply),
+    /// What became of a packet the relay half had accepted.
+    Outcome(PacketId, Outcome),
     /// The time asked for by `next_wake` has come.
     Wake,
 }
@@ -347,6 +367,12 @@ pub enum EndpointCommand {
     AddPerson(PersonKeys),
     /// Stop doing so.
     RemovePerson(ScanKey),
+    /// A person with contacts and sessions is here from now on.
+    AddPersona(Box<Persona>),
+    /// And is not any more. What is kept of them stays.
+    RemovePersona(IdentityKey),
+    /// A person asks for something; answered with `Person`.
+    Order(IdentityKey, Order),
     /// Open what is sealed under this topic's key from now on, and what passed in the last minutes.
     AddTopic(TopicKey),
     /// Stop doing so.
@@ -369,6 +395,8 @@ pub enum EndpointCommand {
 pub enum EndpointEffect {
     /// A cell for the relay half to send; the relay answers the command.
     Cell(CommandId, Dispatch),
+    /// A question or an order for the relay half.
+    Ask(CommandId, RelayCommand),
     /// The answer to a command.
     Reply(CommandId, EndpointReply),
     /// Something the node's interfaces may want to know.
@@ -376,7 +404,7 @@ pub enum EndpointEffect {
 }
 
 /// Answers of the endpoint half.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub enum EndpointReply {
     /// To additions and removals.
     Done,
@@ -384,6 +412,8 @@ pub enum EndpointReply {
     Inbox(Vec<Message>),
     /// To `Status`.
     Status(EndpointStatus),
+    /// To `Order`: what a person is answered, or why it was not done.
+    Person(Result<Box<Answer>, Unable>),
     /// To anything that could not be done; nothing was kept.
     Refused(Refusal),
 }
@@ -399,8 +429,12 @@ pub struct EndpointStatus {
     pub scanned: u64,
     /// Cells opened since the start.
     pub opened: u64,
+    /// Sessions of all its people.
+    pub sessions: usize,
     /// Cells waiting to be looked at.
     pub waiting: usize,
+    /// Cells and questions for the relay half that wait until it has room.
+    pub unsent: usize,
     /// Cells that left the queue unseen because it was full, since the start.
     pub overflowed: u64,
     /// Bytes of recent foreign cells kept for keys that may come.
@@ -436,4 +470,6 @@ pub struct Message {
 pub enum EndpointEvent {
     /// A message was opened, and is kept.
     Opened(Message),
+    /// Something happened in a person's sessions or with their contacts.
+    Person(IdentityKey, Box<SessionEvent>),
 }

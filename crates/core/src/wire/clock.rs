@@ -1,9 +1,14 @@
 //! Coarse expiry: a byte counting buckets of 64 s, so that a cell carries no sender's clock.
 
 use mainframe_base::{Fault, Time};
+use rand_core::Rng;
 
 /// Length of one expiry bucket (protocol research §3.6: coarse buckets instead of the sender's clock).
 pub const BUCKET_MS: u64 = 64_000;
+
+/// A packet lives for eight minutes and up to one bucket more, at random: at most ten minutes, and without a sender's
+/// clock in it (docs/protocol/packet.md §1).
+const LIFE_MS: u64 = 8 * 60 * 1_000;
 
 /// A live cell expires at most this many buckets ahead: 10 min, rounded up (review of the design, "cells").
 pub const LIVE_BUCKETS_MAX: u8 = 10;
@@ -19,6 +24,11 @@ impl ExpiryBucket {
     /// The bucket of the moment `ttl_ms` after `now`.
     pub fn after(now: Time, ttl_ms: u64) -> ExpiryBucket {
         ExpiryBucket(((now + ttl_ms).0 / BUCKET_MS) as u8)
+    }
+
+    /// The bucket in which a cell sent now expires.
+    pub fn of_new_cell(now: Time, rng: &mut impl Rng) -> ExpiryBucket {
+        ExpiryBucket::after(now, LIFE_MS + rng.next_u64() % BUCKET_MS)
     }
 
     /// Accepts what expires neither more than the tolerance ago nor more than life plus tolerance ahead.

@@ -26,6 +26,7 @@ impl<M> World<M> {
             heard: Heard::default(),
             taps: Taps::default(),
             ever_held: self.ever_held.clone(),
+            posted: self.posted.clone(),
         }
     }
 }

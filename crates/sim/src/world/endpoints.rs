@@ -4,7 +4,7 @@
 use mainframe_base::Time;
 use mainframe_core::switchboard::{
     CommandId, Endpoint, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply, Message,
-    RelayInput,
+    RelayInput, RelayReply,
 };
 use mainframe_core::wire::Cell;
 
@@ -41,10 +41,21 @@ impl<M: Machine> World<M> {
 
     /// The relay half hands over a cell of its regions.
     pub(super) fn hand_to_endpoint(&mut self, id: NodeId, cell: Cell) {
+        self.for_endpoint(id, EndpointInput::Cell(cell));
+    }
+
+    /// The relay half answers what the endpoint half asked by itself.
+    pub(super) fn answer_endpoint(&mut self, id: NodeId, command: CommandId, reply: RelayReply) {
+        if let RelayReply::Accepted(packet) = &reply {
+            self.posted.insert((id, *packet));
+        }
+        self.for_endpoint(id, EndpointInput::Answer(command, reply));
+    }
+
+    pub(super) fn for_endpoint(&mut self, id: NodeId, input: EndpointInput) {
         let node = &self.nodes[id.index()];
         if node.endpoint.is_some() {
-            let event = Event::ForEndpoint { node: id, life: node.life, input: EndpointInput::Cell(cell) };
-            self.queue.push(self.now, event);
+            self.queue.push(self.now, Event::ForEndpoint { node: id, life: node.life, input });
         }
     }
 
@@ -70,14 +81,17 @@ impl<M: Machine> World<M> {
 
     fn perform_for_endpoint(&mut self, id: NodeId, effect: EndpointEffect) {
         match effect {
-            EndpointEffect::Cell(command, dispatch) => {
-                let life = self.nodes[id.index()].life;
-                let input = RelayInput::Cell(command, dispatch);
-                self.queue.push(self.now, Event::ForRelay { node: id, life, input });
-            }
+            EndpointEffect::Cell(command, dispatch) => self.for_relay(id, RelayInput::Cell(command, dispatch)),
+            EndpointEffect::Ask(command, question) => self.for_relay(id, RelayInput::Command(command, question)),
             EndpointEffect::Reply(command, reply) => self.heard.replies.push((id, command, reply)),
             EndpointEffect::Publish(EndpointEvent::Opened(message)) => self.heard.opened.push((id, message)),
+            EndpointEffect::Publish(EndpointEvent::Person(..)) => {}
         }
+    }
+
+    fn for_relay(&mut self, id: NodeId, input: RelayInput) {
+        let life = self.nodes[id.index()].life;
+        self.queue.push(self.now, Event::ForRelay { node: id, life, input });
     }
 
     /// Early wake-ups do an endpoint half no harm, so one for each tick asked for is kept, and no more.

@@ -72,6 +72,8 @@ pub struct World<M> {
     taps: Taps,
     /// Every cell that any disk ever held.
     ever_held: BTreeSet<PacketId>,
+    /// Packets of endpoint halves that learn what becomes of them.
+    posted: BTreeSet<(NodeId, PacketId)>,
 }
 
 impl<M> std::fmt::Debug for World<M> {
@@ -100,6 +102,7 @@ impl<M: Machine> World<M> {
             heard: Heard::default(),
             taps: Taps::default(),
             ever_held: BTreeSet::new(),
+            posted: BTreeSet::new(),
         }
     }
 
@@ -413,6 +416,7 @@ impl<M: Machine> World<M> {
                 self.hand_to_endpoint(id, cell);
             }
             RelayEffect::Store(order) => self.obey(id, order),
+            RelayEffect::Reply(command, reply) if command.is_of_endpoint() => self.answer_endpoint(id, command, reply),
             RelayEffect::Reply(command, reply) => self.replies.push((id, command, reply)),
             RelayEffect::Publish(event) => self.note_event(id, event),
         }
@@ -434,7 +438,10 @@ impl<M: Machine> World<M> {
                     Outcome::HandedOver => self.counts.handed_over += 1,
                     Outcome::Failed(_) => self.counts.given_up += 1,
                 }
-                self.outcomes.push((id, outcome));
+                match self.posted.remove(&(by, id)) {
+                    true => self.for_endpoint(by, EndpointInput::Outcome(id, outcome)),
+                    false => self.outcomes.push((id, outcome)),
+                }
             }
             RelayEvent::PeerUp(..) | RelayEvent::PeerDown(..) | RelayEvent::Joined(_) | RelayEvent::Trace(_) => {}
         }

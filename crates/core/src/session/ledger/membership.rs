@@ -117,6 +117,14 @@ impl Ledger {
         }
     }
 
+    /// Forgets an author who left while we were away: nothing waits for what he said last.
+    fn forget_departed(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId) {
+        self.skip_to(scene, device, u64::MAX);
+        self.authors.remove(&device);
+        self.changed.authors.remove(&device);
+        self.rows.delete_author(scene.tx, &device);
+    }
+
     fn close_all(&mut self, scene: &mut LedgerScene<'_>, state: MessageState) {
         let open: Vec<u64> = self.open.keys().copied().collect();
         open.into_iter().for_each(|number| self.close(scene, number, state));
@@ -136,6 +144,9 @@ impl Ledger {
     pub fn rejoin(&mut self, scene: &mut LedgerScene<'_>, start: &Start) {
         self.begin_at(start);
         let me = self.me();
+        let is_told = |device: &DeviceId| start.reached.iter().any(|(told, _)| told == device);
+        let departed: Vec<DeviceId> = self.authors.keys().filter(|device| !is_told(device)).copied().collect();
+        departed.into_iter().for_each(|device| self.forget_departed(scene, device));
         for (device, number) in start.reached.iter().filter(|(device, _)| *device != me) {
             self.skip_to(scene, *device, *number);
             self.author(*device).by_hearsay = true;

@@ -219,6 +219,12 @@ impl Ordering {
         self.progress(scene);
     }
 
+    /// Somebody knows nothing of what was said on this epoch: says again what counts, or what may.
+    pub fn repeat(&mut self, scene: &mut OrderingScene<'_>) {
+        self.say_all(self.still_unsettled(), scene);
+        self.progress(scene);
+    }
+
     /// When to be woken next, if nothing else happens.
     pub fn next_wake(&self) -> Option<Time> {
         let times = [self.open_vote_at(), self.ballot_ends, self.give_up_at(), self.telling.next_wake()];

@@ -98,9 +98,14 @@ impl Ordering {
         self.say_all(self.still_unsettled(), scene);
     }
 
-    fn say_all(&mut self, statements: Vec<Statement>, scene: &mut OrderingScene<'_>) {
+    /// Our own vote may be known to others only, since a restart.
+    pub(super) fn say_all(&mut self, statements: Vec<Statement>, scene: &mut OrderingScene<'_>) {
         for statement in statements {
-            self.say(statement, scene.notary);
+            let vote = if let Statement::Vote(vote) = &statement { Some(*vote) } else { None };
+            let signature = self.say(statement, scene.notary);
+            if let Some(vote) = vote {
+                self.record(self.durable.me, vote, signature, scene);
+            }
         }
     }
 
@@ -160,7 +165,7 @@ impl Ordering {
     }
 
     /// Our latest words, as far as they may still be needed.
-    fn still_unsettled(&self) -> Vec<Statement> {
+    pub(super) fn still_unsettled(&self) -> Vec<Statement> {
         let durable = &self.durable;
         if !durable.certificates.is_empty() {
             return self.certificates();

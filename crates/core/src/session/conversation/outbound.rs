@@ -1,0 +1,116 @@
+//! From what the ledger wishes to cells.
+
+use mainframe_base::{Prefix, Refusal};
+use mainframe_mls::{EpochId, Unsealed};
+
+use super::{Conversation, ConversationFact, Post, Scene};
+use crate::session::epoch::EpochFacts;
+use crate::session::fragment::FrameKind;
+use crate::session::ledger::{Fact, Frame, Ledger, LedgerOut, LedgerScene, Wish};
+use crate::session::posting::{Manner, cells};
+
+/// From this kind on a message is for devices and no person reads it.
+pub(in crate::session) const CONTROL_KIND: u8 = 0x80;
+
+impl Conversation {
+    /// Calls the ledger, and does what it wishes.
+    pub(super) fn with_ledger(&mut self, scene: &mut Scene<'_>, call: impl FnOnce(&mut Ledger, &mut LedgerScene<'_>)) {
+        let mut out = LedgerOut::default();
+        call(&mut self.ledger, &mut LedgerScene { now: scene.now, tx: scene.tx, out: &mut out });
+        self.obey_ledger(scene, out);
+    }
+
+    pub(super) fn obey_ledger(&mut self, scene: &mut Scene<'_>, out: LedgerOut) {
+        for wish in out.wishes {
+            match wish {
+                Wish::Send(frame) => self.send(scene, &frame, None),
+                Wish::Say { frame, number, .. } => self.send(scene, &frame, Some(number)),
+                Wish::Repair(id) => {
+                    let original = self.originals.iter().find(|(of, _)| *of == id).map(|(_, bytes)| bytes.clone());
+                    if let Some(original) = original {
+                        self.send(scene, &Frame::Relay(id, original), None);
+                    }
+                }
+            }
+        }
+        for fact in out.facts {
+            self.tell(scene, fact);
+        }
+    }
+
+    fn tell(&mut self, scene: &mut Scene<'_>, fact: Fact) {
+        let fact = match fact {
+            Fact::Came { message, .. } if message.kind >= CONTROL_KIND => {
+                let Some(from) = self.seat_of(&message.id.author) else { return };
+                ConversationFact::Controlled { from, message }
+            }
+            Fact::Came { sequence, message, late } => ConversationFact::Said { sequence, message, late },
+            Fact::GaveUp(gap) => ConversationFact::GaveUp(gap),
+            Fact::State { number, state } => ConversationFact::State { number, state },
+            Fact::ReadThrough(number) => ConversationFact::ReadThrough(number),
+            Fact::ReadElsewhere(id) => ConversationFact::ReadElsewhere(id),
+            Fact::Relayed(id, original) => return self.relayed(scene, id, &original),
+            Fact::Noticed(..) => return,
+        };
+        scene.out.facts.push(fact);
+    }
+
+    /// Encrypts a frame for everyone in the present epoch and posts it.
+    fn send(&mut self, scene: &mut Scene<'_>, frame: &Frame, number: Option<u64>) {
+        if self.is_removed {
+            return;
+        }
+        match self.group.seal(scene.rng, &frame.encode()) {
+            Ok(bytes) => {
+                if self.branch.is_some() {
+                    self.said_on_branch.extend(number);
+                }
+                self.post(scene, self.current, FrameKind::Message, &bytes, number);
+            }
+            Err(Unsealed::SetBack | Unsealed::Left) => {
+                if let Some(number) = number {
+                    self.ledger.not_sent(number, Refusal::Busy);
+                }
+            }
+        }
+        self.is_dirty = true;
+    }
+
+    /// Posts a frame on the tags of an epoch.
+    pub(super) fn post(
+        &mut self,
+        scene: &mut Scene<'_>,
+        epoch: EpochId,
+        kind: FrameKind,
+        bytes: &[u8],
+        number: Option<u64>,
+    ) {
+        let session = self.id;
+        let Some(epoch) = self.epochs.get_mut(&epoch) else { return };
+        let places = places_of(&self.terms, &epoch.facts);
+        if places.is_empty() {
+            return;
+        }
+        let manner = Manner { places: &places, hold: self.terms.hold };
+        let tx = &mut *scene.tx;
+        let take = |count| epoch.take(tx, &session, count);
+        match cells(scene.now, scene.rng, manner, kind, bytes, take) {
+            Some(cells) => scene.out.posts.push(Post { session, number, cells }),
+            None => tracing::error!(length = bytes.len(), "a frame of ours is too long to be sent"),
+        }
+    }
+}
+
+/// Where somebody other than this device listens.
+fn places_of(terms: &crate::session::terms::Terms, facts: &EpochFacts) -> Vec<Prefix> {
+    let others = |owner| facts.seats.iter().any(|seat| seat.leaf != facts.own_leaf && seat.person == owner);
+    let somebody = facts.seats.len() > 1;
+    let mut places: Vec<Prefix> = Vec::new();
+    for place in &terms.places {
+        let listened = place.owner.map_or(somebody, others);
+        if listened && !places.contains(&place.region) {
+            places.push(place.region);
+        }
+    }
+    places
+}

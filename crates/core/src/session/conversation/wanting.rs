@@ -1,0 +1,176 @@
+//! What we would like to change in a session, and committing it when it is our turn.
+
+use std::collections::VecDeque;
+
+use mainframe_base::{DeviceKey, IdentityKey, Time};
+use mainframe_mls::{Change, KeyPackageId, Leaf};
+
+use super::branching::commit_id;
+use super::{Conversation, ConversationFact, Invited, Scene};
+use crate::session::SessionConfig;
+use crate::session::fragment::FrameKind;
+use crate::session::ordering::CommitId;
+use crate::session::terms::Terms;
+
+/// How long after another device was heard it is taken to be in touch, in milliseconds (guess: longer than a person pauses).
+const IN_TOUCH_MS: u64 = 3_600_000;
+/// Changes that wait for their turn (guess: an admin who adds everyone of a large group one by one).
+const WANTS_MAX: usize = 128;
+
+/// A key package of a device that is to come in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::session) struct Offered {
+    pub(in crate::session) person: IdentityKey,
+    pub(in crate::session) id: KeyPackageId,
+    pub(in crate::session) bytes: Vec<u8>,
+}
+
+/// A change to a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::session) enum Want {
+    /// These devices come in, all at once.
+    Add(Vec<Offered>),
+    /// All devices of a person go.
+    RemovePerson(IdentityKey),
+    /// A device goes.
+    RemoveDevice(DeviceKey),
+    /// Something else is agreed on.
+    Agree(Terms),
+    /// Our own keys are renewed.
+    Refresh,
+}
+
+/// What we would like to change, in order, and since when.
+#[derive(Default, Debug)]
+pub(super) struct Wants {
+    pub(super) queue: VecDeque<(Time, Want)>,
+}
+
+/// A commit of ours whose fate is open.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Draft {
+    pub(super) commit: CommitId,
+    pub(super) invitations: Vec<(IdentityKey, Vec<u8>)>,
+    pub(super) tree: Option<Vec<u8>>,
+}
+
+impl Conversation {
+    /// Would like to change something; it is committed when that is possible. False if too much waits already.
+    pub(in crate::session) fn want(&mut self, scene: &mut Scene<'_>, want: Want) -> bool {
+        if self.wants.queue.len() >= WANTS_MAX {
+            return false;
+        }
+        if !self.wants.queue.iter().any(|(_, other)| *other == want) {
+            self.wants.queue.push_back((scene.now, want));
+        }
+        self.pursue(scene);
+        self.flush(scene);
+        true
+    }
+
+    /// Wants our own keys renewed if they are old: what a thief copied opens nothing that is said afterwards.
+    pub(super) fn renew(&mut self, scene: &mut Scene<'_>) {
+        if self.renewal_due(scene.config).is_some_and(|due| due <= scene.now) {
+            self.renewed = scene.now;
+            self.wants.queue.push_back((scene.now, Want::Refresh));
+            self.is_dirty = true;
+        }
+    }
+
+    /// When our own keys are to be renewed, unless that is wanted already or nobody else is there. It waits until others are
+    /// heard: two who renew while they cannot hear each other end on two branches.
+    pub(super) fn renewal_due(&self, config: &SessionConfig) -> Option<Time> {
+        let is_wanted = self.wants.queue.iter().any(|(_, want)| *want == Want::Refresh);
+        let has_others = self.present().seats.len() > 1;
+        let due = (has_others && !is_wanted).then_some(self.renewed + config.renew_ms)?;
+        self.heard.is_some_and(|heard| due.since_ms(heard) < IN_TOUCH_MS || heard >= due).then_some(due)
+    }
+
+    /// When our turn to commit comes, if we want to.
+    pub(super) fn next_commit(&self) -> Option<Time> {
+        let (since, _) = self.wants.queue.front()?;
+        if self.branch.is_some() || self.is_removed || self.draft.is_some() {
+            return None;
+        }
+        self.orderings.get(&self.current)?.may_commit_at((*since).max(self.decided_since()))
+    }
+
+    /// Commits the first of what we want, if it is our turn.
+    pub(super) fn pursue(&mut self, scene: &mut Scene<'_>) {
+        while self.next_commit().is_some_and(|at| at <= scene.now) {
+            let Some((since, want)) = self.wants.queue.pop_front() else { return };
+            self.is_dirty = true;
+            let Some(change) = self.change_for(&want) else { continue };
+            match self.group.commit(scene.rng, &change) {
+                Ok(draft) => {
+                    self.wants.queue.push_front((since, want.clone()));
+                    self.commit(scene, &want, draft);
+                }
+                Err(error) => scene.out.facts.push(ConversationFact::Unwanted(error.to_string())),
+            }
+        }
+    }
+
+    /// What to commit for a want; nothing if there is nothing left to do.
+    fn change_for(&self, want: &Want) -> Option<Change> {
+        let seats = &self.present().seats;
+        let leaves_of = |wanted: &dyn Fn(&crate::session::epoch::Seat) -> bool| -> Vec<Leaf> {
+            let others = seats.iter().filter(|seat| seat.leaf != self.present().own_leaf);
+            others.filter(|seat| wanted(seat)).map(|seat| Leaf(seat.leaf)).collect()
+        };
+        let change = match want {
+            Want::Add(offered) => {
+                Change { add: offered.iter().map(|one| one.bytes.clone()).collect(), ..Change::default() }
+            }
+            Want::RemovePerson(person) => {
+                Change { remove: leaves_of(&|seat| seat.person == *person), ..Change::default() }
+            }
+            Want::RemoveDevice(device) => {
+                Change { remove: leaves_of(&|seat| seat.device == *device), ..Change::default() }
+            }
+            Want::Agree(terms) if *terms == self.terms => Change::default(),
+            Want::Agree(terms) => Change { context: Some(terms.encode()), ..Change::default() },
+            Want::Refresh => Change { refresh: true, ..Change::default() },
+        };
+        (change != Change::default()).then_some(change)
+    }
+
+    fn commit(&mut self, scene: &mut Scene<'_>, want: &Want, draft: mainframe_mls::Draft) {
+        let id = commit_id(&draft.commit);
+        let person_of = |to: KeyPackageId| match want {
+            Want::Add(offered) => offered.iter().find(|one| one.id == to).map(|one| one.person),
+            Want::RemovePerson(_) | Want::RemoveDevice(_) | Want::Agree(_) | Want::Refresh => None,
+        };
+        let invitations = draft.invitations.into_iter();
+        let invitations = invitations.filter_map(|one| Some((person_of(one.to)?, one.welcome))).collect();
+        self.draft = Some(Draft { commit: id, invitations, tree: draft.tree });
+        let facts = self.group.inspect(&draft.commit);
+        let Some(commit) = facts.ok().and_then(|facts| self.judge(id, &facts)) else {
+            // What the terms forbid the others would not follow either.
+            self.group.clear_pending();
+            self.draft = None;
+            self.wants.queue.pop_front();
+            scene.out.facts.push(ConversationFact::Unwanted("the session's terms do not allow it".to_owned()));
+            return;
+        };
+        let epoch = self.current;
+        self.post(scene, epoch, FrameKind::Commit, &draft.commit, None);
+        self.take_candidate(scene, epoch, commit, &draft.commit);
+    }
+
+    /// A commit is final: if it is ours, those whom it lets in are told; if not, ours has to be made anew.
+    pub(super) fn settle_draft(&mut self, scene: &mut Scene<'_>, winner: &CommitId) {
+        let Some(draft) = self.draft.take() else { return };
+        if draft.commit != *winner {
+            return;
+        }
+        self.wants.queue.pop_front();
+        self.renewed = scene.now;
+        let start = self.ledger.start();
+        for (person, welcome) in draft.invitations {
+            let (tree, start) = (draft.tree.clone(), start.clone());
+            scene.out.facts.push(ConversationFact::Invite(Invited { person, welcome, tree, start }));
+        }
+        // The next one is made at the next wake-up, not in the middle of this one.
+    }
+}

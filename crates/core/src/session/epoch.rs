@@ -1,0 +1,250 @@
+//! The keys of one epoch's outer layer: our own chain, and what is awaited of everyone else.
+//!
+//! An epoch is kept long after the next one has begun, for cells that were held for us; its tags then still find them.
+
+use std::collections::BTreeMap;
+
+use mainframe_base::{DeviceId, DeviceKey, IdentityKey, Secret, SessionId, Tag, Time};
+use mainframe_mls::EpochId;
+use zeroize::Zeroizing;
+
+use super::window::{Moved, Width, Window};
+use crate::codec::{Reader, put_list};
+use crate::crypto::{TagChain, TagLink, device_id};
+use crate::session::terms::LEAVES_MAX;
+use crate::store::{Table, Tx};
+
+/// One device of an epoch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Seat {
+    /// Its place in the group's tree.
+    pub(super) leaf: u32,
+    /// Its key, under which it signs.
+    pub(super) device: DeviceKey,
+    /// Whose it is.
+    pub(super) person: IdentityKey,
+}
+
+impl Seat {
+    /// Its short name.
+    pub(super) fn id(&self) -> DeviceId {
+        device_id(&self.device)
+    }
+}
+
+/// What is known of an epoch besides its chains.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct EpochFacts {
+    /// Its name.
+    pub(super) id: EpochId,
+    /// Its number in its branch.
+    pub(super) number: u64,
+    /// When this device entered it.
+    pub(super) began: Time,
+    /// The leaf that made it: the rota of the next begins behind it (review P31).
+    pub(super) committer: u32,
+    /// Our own leaf.
+    pub(super) own_leaf: u32,
+    /// Everyone in it, by leaf.
+    pub(super) seats: Vec<Seat>,
+}
+
+/// An epoch's outer keys.
+pub(super) struct Epoch {
+    pub(super) facts: EpochFacts,
+    own: TagChain,
+    windows: BTreeMap<u32, Window>,
+}
+
+impl EpochFacts {
+    /// The device at a leaf.
+    pub(super) fn seat(&self, leaf: u32) -> Option<&Seat> {
+        self.seats.iter().find(|seat| seat.leaf == leaf)
+    }
+
+    /// Every leaf and whose it is.
+    pub(super) fn persons(&self) -> BTreeMap<u32, IdentityKey> {
+        self.seats.iter().map(|seat| (seat.leaf, seat.person)).collect()
+    }
+}
+
+impl Epoch {
+    /// The beginning of an epoch. `export` gives the secret of a leaf's chain.
+    pub(super) fn begin(facts: EpochFacts, export: impl Fn(u32) -> Secret<32>) -> Epoch {
+        let width = if facts.seats.len() <= 2 { Width::PAIR } else { Width::GROUP };
+        let others = facts.seats.iter().map(|seat| seat.leaf).filter(|leaf| *leaf != facts.own_leaf);
+        let windows = others.map(|leaf| (leaf, Window::new(TagChain::new(export(leaf)), width))).collect();
+        Epoch { own: TagChain::new(export(facts.own_leaf)), windows, facts }
+    }
+
+    /// Every awaited tag, with the leaf and number it is of.
+    pub(super) fn tags(&self) -> impl Iterator<Item = (Tag, u32, u64)> {
+        self.windows.iter().flat_map(|(leaf, window)| window.tags().map(|(tag, number)| (tag, *leaf, number)))
+    }
+
+    /// The link an awaited cell is sealed under.
+    pub(super) fn link(&self, leaf: u32, number: u64) -> Option<&TagLink> {
+        self.windows.get(&leaf)?.link(number)
+    }
+
+    /// That cell came and was whole.
+    pub(super) fn came(&mut self, tx: &mut dyn Tx, session: &SessionId, leaf: u32, number: u64) -> Moved {
+        let Some(window) = self.windows.get_mut(&leaf) else { return Moved::default() };
+        let moved = window.came(number);
+        tx.put(Table::Chains, &chain_key(session, &self.facts.id, leaf), &window.encode());
+        moved
+    }
+
+    /// The next links of our own chain, for as many cells.
+    pub(super) fn take(&mut self, tx: &mut dyn Tx, session: &SessionId, count: usize) -> Vec<TagLink> {
+        let links = (0..count).map(|_| self.own.advance()).collect();
+        tx.put(Table::Chains, &chain_key(session, &self.facts.id, self.facts.own_leaf), &own_row(&self.own));
+        links
+    }
+
+    /// Keeps all of it.
+    pub(super) fn save(&self, tx: &mut dyn Tx, session: &SessionId) {
+        tx.put(Table::Epochs, &epoch_key(session, &self.facts.id), &self.facts.encode());
+        tx.put(Table::Chains, &chain_key(session, &self.facts.id, self.facts.own_leaf), &own_row(&self.own));
+        for (leaf, window) in &self.windows {
+            tx.put(Table::Chains, &chain_key(session, &self.facts.id, *leaf), &window.encode());
+        }
+    }
+
+    /// Forgets all of it: what comes on its tags is not ours any more.
+    pub(super) fn delete(&self, tx: &mut dyn Tx, session: &SessionId) {
+        tx.delete(Table::Epochs, &epoch_key(session, &self.facts.id));
+        for seat in &self.facts.seats {
+            tx.delete(Table::Chains, &chain_key(session, &self.facts.id, seat.leaf));
+        }
+    }
+
+    /// Every epoch of a session that was kept; damaged ones are passed over.
+    pub(super) fn load_all(tx: &dyn Tx, session: &SessionId) -> Vec<Epoch> {
+        let rows = super::rows_of(tx, Table::Epochs, session);
+        rows.into_iter()
+            .filter_map(|(_, row)| {
+                let facts = EpochFacts::decode(&row).ok()?;
+                let chain = |leaf: u32| tx.get(Table::Chains, &chain_key(session, &facts.id, leaf));
+                let own = read_own_row(&chain(facts.own_leaf)?)?;
+                let others = facts.seats.iter().map(|seat| seat.leaf).filter(|leaf| *leaf != facts.own_leaf);
+                let windows: Option<_> = others.map(|leaf| Some((leaf, Window::decode(&chain(leaf)?)?))).collect();
+                Some(Epoch { own, windows: windows?, facts })
+            })
+            .collect()
+    }
+}
+
+fn epoch_key(session: &SessionId, epoch: &EpochId) -> [u8; 32] {
+    let mut key = [0; 32];
+    key[..16].copy_from_slice(&session.0);
+    key[16..].copy_from_slice(&epoch.0);
+    key
+}
+
+fn chain_key(session: &SessionId, epoch: &EpochId, leaf: u32) -> Vec<u8> {
+    [&epoch_key(session, epoch)[..], &leaf.to_be_bytes()].concat()
+}
+
+/// secrets 64 | number of the next link 8.
+fn own_row(chain: &TagChain) -> Zeroizing<Vec<u8>> {
+    let mut row = Zeroizing::new(chain.secrets().expose().to_vec());
+    row.extend_from_slice(&chain.next().to_be_bytes());
+    row
+}
+
+fn read_own_row(row: &[u8]) -> Option<TagChain> {
+    let mut reader = Reader::new(row);
+    let (secrets, next) = (Secret::new(reader.array().ok()?), reader.u64().ok()?);
+    reader.finish().ok()?;
+    Some(TagChain::at(&secrets, next))
+}
+
+impl EpochFacts {
+    /// id 16 | number 8 | began 8 | committer 4 | own leaf 4 | seats: leaf 4, device 32, person 32.
+    fn encode(&self) -> Vec<u8> {
+        let mut out = self.id.0.to_vec();
+        out.extend_from_slice(&self.number.to_be_bytes());
+        out.extend_from_slice(&self.began.0.to_be_bytes());
+        out.extend_from_slice(&self.committer.to_be_bytes());
+        out.extend_from_slice(&self.own_leaf.to_be_bytes());
+        put_list(&mut out, &self.seats, |out, seat| {
+            out.extend_from_slice(&seat.leaf.to_be_bytes());
+            out.extend_from_slice(&seat.device.0);
+            out.extend_from_slice(&seat.person.0);
+        });
+        out
+    }
+
+    fn decode(row: &[u8]) -> Result<EpochFacts, mainframe_base::Fault> {
+        let mut reader = Reader::new(row);
+        let id = EpochId(reader.array()?);
+        let (number, began) = (reader.u64()?, Time(reader.u64()?));
+        let (committer, own_leaf) = (reader.u32()?, reader.u32()?);
+        let seats: Vec<Seat> = reader.list(LEAVES_MAX, |reader| {
+            let (leaf, device) = (reader.u32()?, DeviceKey(reader.array()?));
+            Ok(Seat { leaf, device, person: IdentityKey(reader.array()?) })
+        })?;
+        reader.finish()?;
+        if seats.iter().all(|seat| seat.leaf != own_leaf) {
+            return Err(mainframe_base::Fault::Impossible);
+        }
+        Ok(EpochFacts { id, number, began, committer, own_leaf, seats })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryStore;
+    use proptest::prelude::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    const SESSION: SessionId = SessionId([5; 16]);
+
+    fn epoch_of(own_leaf: u32, devices: u32) -> Epoch {
+        let seat =
+            |leaf: u32| Seat { leaf, device: DeviceKey([leaf as u8; 32]), person: IdentityKey([leaf as u8; 32]) };
+        let seats = (0..devices).map(seat).collect();
+        let facts = EpochFacts { id: EpochId([1; 16]), number: 3, began: Time(7), committer: 0, own_leaf, seats };
+        Epoch::begin(facts, |leaf| Secret::new([leaf as u8 + 1; 32]))
+    }
+
+    #[test]
+    fn what_one_device_sends_every_other_awaits() {
+        let mut store = MemoryStore::default();
+        let (mut one, mut other) = (epoch_of(0, 3), epoch_of(2, 3));
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        for link in one.take(&mut store, &SESSION, 5) {
+            let (tag, leaf, number) = other.tags().find(|(tag, ..)| *tag == link.tag).unwrap();
+            assert_eq!((leaf, number), (0, link.number));
+            let sealed = link.seal(&mut rng, b"", b"hello");
+            let opened = other.link(leaf, number).unwrap().open(b"", &sealed.ephemeral, &sealed.body);
+            assert_eq!(opened.as_deref(), Some(&b"hello"[..]));
+            assert!(other.came(&mut store, &SESSION, leaf, number).removed.contains(&tag));
+        }
+    }
+
+    #[test]
+    fn a_kept_epoch_goes_on_where_it_was() {
+        let mut store = MemoryStore::default();
+        let mut epoch = epoch_of(0, 3);
+        epoch.save(&mut store, &SESSION);
+        epoch.take(&mut store, &SESSION, 9);
+        epoch.came(&mut store, &SESSION, 2, 4);
+        let [kept] = Epoch::load_all(&store, &SESSION).try_into().ok().unwrap();
+        assert_eq!(kept.facts, epoch.facts);
+        assert!(kept.tags().eq(epoch.tags()));
+        assert_eq!(kept.own.next(), 9);
+        epoch.delete(&mut store, &SESSION);
+        assert!(Epoch::load_all(&store, &SESSION).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_row_is_no_epoch_and_no_panic(row: Vec<u8>) {
+            let _ = EpochFacts::decode(&row);
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Where first contact meets sessions: letters are sealed and opened, key packages made, sessions begun and entered.
+
+use mainframe_base::{IdentityKey, ScanKey, SessionId, Tag};
+use mainframe_mls::{KeyPackage, KeyPackageId, Rows, invited, offered};
+use zeroize::Zeroizing;
+
+use super::contact::{About, Contacts, HelloId, Input, Output, Turn, Wish};
+use super::controls::Control;
+use super::conversation::{Conversation, Invited, Offered, Out, Scene, Want};
+use super::fragment::{Fragment, FrameKind, split};
+use super::ledger::Start;
+use super::ports::{SessionEffect, SessionEvent};
+use super::sessions::{Call, Sessions};
+use super::terms::{Kind, Place, Terms};
+use crate::codec::Reader;
+use crate::crypto::{Card, LetterKind, Recipient, hours_of, open_letter, seal_letter, seal_to_person};
+use crate::store::{Table, Tx};
+use crate::wire::{Cell, CellHeader, ExpiryBucket, HoldClass};
+
+/// Unused key packages of one person (guess: what is asked for while we sleep; the oldest would be the first to go, if
+/// any told their age).
+const PACKAGES_MAX: usize = 1_024;
+/// How long relays keep what is said in a session of two.
+const PAIR_HOLD: HoldClass = HoldClass::Day;
+/// How long relays keep a letter (review P7: the longest there is).
+const LETTER_HOLD: HoldClass = HoldClass::ThreeDays;
+
+impl Sessions {
+    /// A piece of a letter to one of our people was opened.
+    pub fn letter_came(
+        &mut self,
+        now: mainframe_base::Time,
+        scan_key: ScanKey,
+        fragment: Fragment,
+        tx: &mut dyn Tx,
+        out: &mut Vec<SessionEffect>,
+    ) {
+        let Some((FrameKind::Letter, bytes)) = self.letters.add(now, scan_key, fragment) else { return };
+        let Some(key) = self.person_of(&scan_key) else { return };
+        let person = &self.persons[&key];
+        let secret_of = |id| person.contacts.secret_of(tx, id);
+        match open_letter(&person.identity, secret_of, &bytes) {
+            Ok(letter) if letter.from == key => self.own_letter_came(&mut Call { now, tx, out }, key, &letter),
+            Ok(letter) => self.tell_contacts(&mut Call { now, tx, out }, key, Input::LetterOpened(letter)),
+            Err(why) => tracing::debug!(%why, "a letter was not opened"),
+        }
+    }
+
+    pub(super) fn tell_contacts(&mut self, call: &mut Call<'_>, person: IdentityKey, input: Input) {
+        self.with_contacts(call, person, |contacts, turn| contacts.handle(turn, input));
+    }
+
+    /// Calls a person's contacts, and does what follows.
+    pub(super) fn with_contacts<R>(
+        &mut self,
+        call: &mut Call<'_>,
+        person: IdentityKey,
+        work: impl FnOnce(&mut Contacts, &mut Turn<'_>) -> R,
+    ) -> Option<R> {
+        let contacts = &mut self.persons.get_mut(&person)?.contacts;
+        let mut outputs = Vec::new();
+        let turn = &mut Turn { now: call.now, rng: &mut self.rng, tx: call.tx, out: &mut outputs };
+        let result = work(contacts, turn);
+        self.obey_contacts(call, person, outputs);
+        Some(result)
+    }
+
+    pub(super) fn wake_contacts(&mut self, call: &mut Call<'_>) {
+        let due = |person: &super::sessions::Person| person.contacts.next_wake().is_some_and(|at| at <= call.now);
+        let persons: Vec<IdentityKey> =
+            self.persons.iter().filter(|(_, person)| due(person)).map(|(key, _)| *key).collect();
+        for person in persons {
+            self.tell_contacts(call, person, Input::Wake);
+        }
+    }
+
+    pub(super) fn obey_contacts(&mut self, call: &mut Call<'_>, person: IdentityKey, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Fact(fact) => {
+                    call.out.push(SessionEffect::Tell(person, SessionEvent::Contact(fact)));
+                }
+                Output::Wish(wish) => self.obey_contact_wish(call, person, wish),
+            }
+        }
+    }
+
+    fn obey_contact_wish(&mut self, call: &mut Call<'_>, person: IdentityKey, wish: Wish) {
+        match wish {
+            Wish::SealAndSend { to, kind, body } => self.send_letter(call, person, &to, kind, &body),
+            Wish::MakeKeyPackages { peer, about } => {
+                let packages = vec![self.make_package(call, person)];
+                self.tell_contacts(call, person, Input::KeyPackagesMade { peer, about, packages });
+            }
+            Wish::StartSession { peer, hello, packages } => self.start_pair(call, person, &peer, hello, &packages),
+            Wish::JoinSession { peer, about, session, welcome, tree } => {
+                let entered = self.enter(call, person, session, &welcome, tree.as_deref(), &Start::default());
+                let input = match (entered, about) {
+                    (true, _) => Input::SessionJoined { peer, session },
+                    (false, About::Hello(hello)) => Input::SessionFailed { peer, hello },
+                    (false, About::Session(_)) => return,
+                };
+                self.tell_contacts(call, person, input);
+            }
+            Wish::Confirm { session, .. } => self.control(call, session, &Control::Here),
+            Wish::UseKeys { peer, session, packages } => self.use_keys(call, session, peer, &packages),
+        }
+    }
+
+    pub(super) fn send_letter(
+        &mut self,
+        call: &mut Call<'_>,
+        person: IdentityKey,
+        to: &Recipient,
+        kind: LetterKind,
+        body: &[u8],
+    ) {
+        let identity = &self.persons[&person].identity;
+        let Ok(letter) = seal_letter(&mut self.rng, identity, to, kind, call.now, body) else { return };
+        let now_hours = hours_of(call.now);
+        let regions = to.regions().iter().filter(|region| region.until_hours > now_hours);
+        let places: Vec<_> = regions.map(|region| region.prefix).collect();
+        for place in places {
+            for cell in self.letter_cells(call, to.scan_key(), place, &letter) {
+                call.out.push(SessionEffect::Post(0, cell));
+            }
+        }
+    }
+
+    fn letter_cells(
+        &mut self,
+        call: &Call<'_>,
+        to: ScanKey,
+        destination: mainframe_base::Prefix,
+        letter: &[u8],
+    ) -> Vec<Cell> {
+        let rng = &mut self.rng;
+        let frame = rand_core::Rng::next_u32(rng);
+        let Some((size_class, plaintexts)) = split(FrameKind::Letter, letter, frame) else { return Vec::new() };
+        let cell = |plaintext: &Vec<u8>| {
+            let header = CellHeader {
+                size_class,
+                hold_class: LETTER_HOLD,
+                acknowledge: false,
+                destination,
+                expiry: ExpiryBucket::of_new_cell(call.now, rng),
+                tag: Tag([0; 16]),
+                ephemeral: [0; 32],
+            };
+            let sealed = seal_to_person(rng, &to, &header.associated(), plaintext)?;
+            Some(super::posting::build(rng, header, sealed))
+        };
+        plaintexts.iter().filter_map(cell).collect()
+    }
+
+    /// Makes a key package of this device for a person.
+    pub(super) fn make_package(&mut self, call: &mut Call<'_>, person: IdentityKey) -> Vec<u8> {
+        let of = &self.persons[&person];
+        let mut credential = Vec::new();
+        of.certificate.encode(&mut credential);
+        let KeyPackage { id, bytes, secrets } = KeyPackage::generate(&mut self.rng, &of.device, &credential);
+        let after = call.tx.scan(Table::KeyPackages, Some(&person.0), PACKAGES_MAX);
+        let theirs: Vec<_> = after.iter().filter(|(key, _)| key.starts_with(&person.0)).collect();
+        if let (true, Some((key, _))) = (theirs.len() >= PACKAGES_MAX, theirs.first()) {
+            call.tx.delete(Table::KeyPackages, key);
+        }
+        call.tx.put(Table::KeyPackages, &package_key(&person, &id), &rows_to_bytes(&secrets));
+        bytes
+    }
+
+    /// Begins the session that follows from a greeting.
+    fn start_pair(
+        &mut self,
+        call: &mut Call<'_>,
+        person: IdentityKey,
+        peer: &Card,
+        hello: HelloId,
+        packages: &[Vec<u8>],
+    ) {
+        let them = peer.identity();
+        let session = pair_id(&person, &them, &hello);
+        let failed = Input::SessionFailed { peer: them, hello };
+        let Some(wanted) = offers(&them, packages) else { return self.tell_contacts(call, person, failed) };
+        if self.conversations.contains_key(&session) {
+            return;
+        }
+        let me = &self.persons[&person];
+        let place = |card: &Card| {
+            let region = card.body().regions.first().expect("a card names at least one region").prefix;
+            Place { region, owner: Some(card.identity()) }
+        };
+        let terms = Terms {
+            kind: Kind::Pair,
+            name: String::new(),
+            admins: [person, them].into(),
+            places: vec![place(peer), place(&me.card)],
+            hold: PAIR_HOLD,
+            shared_topic: false,
+        };
+        self.found(call, person, session, terms);
+        self.unheard.insert(session, them);
+        self.hellos.insert(session, (them, hello));
+        self.with(call, session, |conversation, scene| conversation.want(scene, Want::Add(wanted)));
+    }
+
+    /// Founds a session in which a person is alone.
+    pub(super) fn found(&mut self, call: &mut Call<'_>, person: IdentityKey, session: SessionId, terms: Terms) {
+        let of = &self.persons[&person];
+        let mut out = Out::default();
+        let scene = &mut Scene { now: call.now, rng: &mut self.rng, tx: call.tx, out: &mut out, config: &self.config };
+        let conversation = Conversation::found(scene, session, &of.device, &of.certificate, terms.clone());
+        self.take_up(call, conversation, out);
+        call.out.push(SessionEffect::Tell(person, SessionEvent::Began(session, terms)));
+    }
+
+    /// Enters a session by a Welcome for a key package that was never used.
+    pub(super) fn enter(
+        &mut self,
+        call: &mut Call<'_>,
+        person: IdentityKey,
+        session: SessionId,
+        welcome: &[u8],
+        tree: Option<&[u8]>,
+        start: &Start,
+    ) -> bool {
+        if self.conversations.contains_key(&session) {
+            return true;
+        }
+        let Some((key, secrets)) = self.package_for(call.tx, &person, welcome) else { return false };
+        let device = &self.persons[&person].device;
+        let mut out = Out::default();
+        let scene = &mut Scene { now: call.now, rng: &mut self.rng, tx: call.tx, out: &mut out, config: &self.config };
+        let Some(conversation) = Conversation::join(scene, device, &secrets, welcome, tree, start) else {
+            return false;
+        };
+        if conversation.id() != session || conversation.person() != person {
+            return false;
+        }
+        call.tx.delete(Table::KeyPackages, &key);
+        let terms = conversation.terms().clone();
+        if let Some(peer) = conversation.other_person() {
+            self.unheard.insert(session, peer);
+        }
+        self.take_up(call, conversation, out);
+        call.out.push(SessionEffect::Tell(person, SessionEvent::Began(session, terms)));
+        true
+    }
+
+    fn package_for(&self, tx: &dyn Tx, person: &IdentityKey, welcome: &[u8]) -> Option<(Vec<u8>, Rows)> {
+        let ids = invited(welcome).ok()?;
+        ids.iter().find_map(|id| {
+            let key = package_key(person, id);
+            let rows = bytes_to_rows(&tx.get(Table::KeyPackages, &key)?)?;
+            Some((key, rows))
+        })
+    }
+
+    /// Somebody was added, and the commit counts: they are told.
+    pub(super) fn invite(&mut self, call: &mut Call<'_>, session: SessionId, invitation: Invited) {
+        let Some(conversation) = self.conversations.get(&session) else { return };
+        let person = conversation.person();
+        if invitation.person == person {
+            return self.invite_own(call, session, invitation);
+        }
+        let Invited { person: peer, welcome, tree, start } = invitation;
+        if let Some((_, hello)) = self.hellos.get(&session).filter(|(of, _)| *of == peer).copied() {
+            let about = About::Hello(hello);
+            return self.tell_contacts(call, person, Input::WelcomeMade { peer, about, session, welcome, tree });
+        }
+        match self.pair_with(call.tx, &person, &peer) {
+            Some(pair) => self.control(call, pair, &Control::Welcome { session, welcome, tree, start }),
+            None => {
+                let about = About::Session(session);
+                self.tell_contacts(call, person, Input::WelcomeMade { peer, about, session, welcome, tree });
+            }
+        }
+    }
+
+    /// A member was heard: if we did not know yet that he is in the session, contacts do now.
+    pub(super) fn was_heard(&mut self, call: &mut Call<'_>, session: SessionId, author: IdentityKey) {
+        if self.unheard.get(&session) == Some(&author) {
+            self.unheard.remove(&session);
+            let Some(person) = self.conversations.get(&session).map(Conversation::person) else { return };
+            self.tell_contacts(call, person, Input::SessionHeard { peer: author, session });
+        }
+    }
+
+    /// Adds a peer's devices to a session.
+    pub(super) fn use_keys(
+        &mut self,
+        call: &mut Call<'_>,
+        session: SessionId,
+        peer: IdentityKey,
+        packages: &[Vec<u8>],
+    ) {
+        if let Some(wanted) = offers(&peer, packages) {
+            self.with(call, session, |conversation, scene| conversation.want(scene, Want::Add(wanted)));
+        }
+    }
+}
+
+/// Key packages as they can be wanted; `None` if one of them is not of a device of that person.
+pub(super) fn offers(person: &IdentityKey, packages: &[Vec<u8>]) -> Option<Vec<Offered>> {
+    let offer = |bytes: &Vec<u8>| {
+        let (id, newcomer) = offered(bytes).ok()?;
+        let certificate = super::conversation::certificate_of(&newcomer.credential)?;
+        let fits = certificate.identity == *person && certificate.device == newcomer.key;
+        fits.then(|| Offered { person: *person, id, bytes: bytes.clone() })
+    };
+    packages.iter().map(offer).collect::<Option<Vec<_>>>().filter(|offers| !offers.is_empty())
+}
+
+/// The name of the session that follows from a greeting: the same however often it is begun.
+fn pair_id(one: &IdentityKey, other: &IdentityKey, hello: &HelloId) -> SessionId {
+    let material = [&one.0[..], &other.0, &hello.0].concat();
+    let hash = blake3::derive_key("mainframe 2026 session of two", &material);
+    SessionId(*hash.first_chunk().expect("32 bytes begin with 16"))
+}
+
+fn package_key(person: &IdentityKey, id: &KeyPackageId) -> Vec<u8> {
+    [person.0, id.0].concat()
+}
+
+/// Rows one after another: key and value, each after its length.
+fn rows_to_bytes(rows: &Rows) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    for (key, value) in rows.iter() {
+        for part in [key, value] {
+            bytes.extend_from_slice(&(part.len() as u32).to_be_bytes());
+            bytes.extend_from_slice(part);
+        }
+    }
+    bytes
+}
+
+fn bytes_to_rows(bytes: &[u8]) -> Option<Rows> {
+    let mut reader = Reader::new(bytes);
+    let mut rows = Rows::new();
+    while reader.remaining() > 0 {
+        let mut part = || {
+            let length = reader.u32().ok()? as usize;
+            reader.bytes(length).ok()
+        };
+        let (key, value) = (part()?.to_vec(), Zeroizing::new(part()?.to_vec()));
+        rows.insert(key, value);
+    }
+    Some(rows)
+}

@@ -1,0 +1,268 @@
+//! Sessions as people use them, over endpoint halves that hear each other.
+
+use mainframe_base::{Luminosity, SessionId};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use super::rehearsal::Rehearsal;
+use crate::crypto::Identity;
+use crate::session::contact::{Fact, Terms as InvitationTerms, Whom};
+use crate::session::ledger::MessageState;
+use crate::session::{Answer, Order, SessionEvent};
+use crate::wire::HoldClass;
+
+const MINUTE_MS: u64 = 60_000;
+
+/// A group of the first so many people, founded by the first of them.
+pub(super) fn group(rehearsal: &mut Rehearsal, members: usize) -> SessionId {
+    for member in 1..members {
+        rehearsal.befriend(0, member);
+    }
+    let members = (1..members).map(|member| rehearsal.devices[member].key).collect();
+    let luminosity = Luminosity::new(2).unwrap();
+    let order = Order::CreateGroup { name: "river".into(), members, luminosity, hold: HoldClass::Day };
+    let Ok(Answer::Session(session)) = rehearsal.order(0, order) else { panic!("no group") };
+    rehearsal.pass(MINUTE_MS);
+    session
+}
+
+#[test]
+fn two_people_who_exchanged_a_card_talk_both_ways() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    let first = rehearsal.say(0, session, "one");
+    rehearsal.pass(3_000);
+    rehearsal.say(1, session, "two");
+    rehearsal.pass(3_000);
+    for device in 0..2 {
+        assert_eq!(rehearsal.texts(device, session), ["one", "two"]);
+    }
+    assert_eq!(rehearsal.state(0, session, first), Some(MessageState::Delivered));
+}
+
+#[test]
+fn whoever_has_a_standing_invitation_needs_no_answer() {
+    let mut rehearsal = Rehearsal::of(2);
+    let expires_hours = crate::crypto::hours_of(rehearsal.now) + 5;
+    let terms = InvitationTerms { once: true, accept_at_once: true, expires_hours };
+    let Ok(Answer::Invitation(invitation)) = rehearsal.order(1, Order::Invite(terms)) else { panic!("none") };
+    rehearsal.order(0, Order::AddContact(Whom::Invitation(invitation.shortened()), "hi".into())).unwrap();
+    rehearsal.pass(10_000);
+    let together = |event: &SessionEvent| matches!(event, SessionEvent::Contact(Fact::Together(..)));
+    assert!(rehearsal.devices.iter().all(|device| device.events.iter().any(together)));
+}
+
+#[test]
+fn who_sleeps_through_ten_messages_gets_them_in_order() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    rehearsal.cut_off.insert(1);
+    let said: Vec<String> = (0..10).map(|number| format!("message {number}")).collect();
+    for text in &said {
+        rehearsal.say(0, session, text);
+        rehearsal.pass(20_000);
+    }
+    rehearsal.reconnect();
+    rehearsal.pass(MINUTE_MS);
+    assert_eq!(rehearsal.texts(1, session), said);
+}
+
+#[test]
+fn a_group_of_eight_talks_and_whoever_is_removed_reads_no_further() {
+    let mut rehearsal = Rehearsal::of(8);
+    let session = group(&mut rehearsal, 8);
+    for device in 0..8 {
+        rehearsal.say(device, session, &format!("I am {device}"));
+        rehearsal.pass(2_000);
+    }
+    rehearsal.pass(MINUTE_MS);
+    let expected: Vec<String> = (0..8).map(|device| format!("I am {device}")).collect();
+    for device in 0..8 {
+        assert_eq!(rehearsal.texts(device, session), expected, "device {device}");
+    }
+    let removed = rehearsal.devices[7].key;
+    rehearsal.order(0, Order::RemoveMember(session, removed)).unwrap();
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.say(1, session, "without you");
+    rehearsal.pass(MINUTE_MS);
+    assert_eq!(rehearsal.texts(6, session).last().map(String::as_str), Some("without you"));
+    let left = |event: &SessionEvent| matches!(event, SessionEvent::Left { session: of, .. } if *of == session);
+    assert!(rehearsal.devices[7].events.iter().any(left));
+    assert!(rehearsal.sessions(7).iter().all(|view| view.id != session));
+    assert!(rehearsal.sessions(3).iter().find(|view| view.id == session).unwrap().members.len() == 7);
+}
+
+#[test]
+fn whoever_is_removed_and_let_in_again_hears_and_is_heard() {
+    let mut rehearsal = Rehearsal::of(3);
+    let session = group(&mut rehearsal, 3);
+    for round in 0..3 {
+        rehearsal.say(2, session, &format!("mine {round}"));
+        rehearsal.pass(5_000);
+    }
+    let person = rehearsal.devices[2].key;
+    rehearsal.order(0, Order::RemoveMember(session, person)).unwrap();
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.say(1, session, "without you");
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.order(0, Order::AddMember(session, person)).unwrap();
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.say(2, session, "here again");
+    rehearsal.say(1, session, "welcome");
+    rehearsal.pass(MINUTE_MS);
+    for device in 0..3 {
+        let mut last = rehearsal.texts(device, session);
+        last.drain(..last.len().saturating_sub(2));
+        last.sort();
+        assert_eq!(last, ["here again", "welcome"], "device {device}");
+    }
+    assert!(!rehearsal.texts(2, session).contains(&"without you".to_owned()));
+}
+
+#[test]
+fn what_somebody_said_before_he_was_removed_is_passed_on_to_who_heard_of_the_removal_first() {
+    let mut rehearsal = Rehearsal::of(4);
+    let session = group(&mut rehearsal, 4);
+    rehearsal.cut_off.insert(1);
+    rehearsal.say(3, session, "farewell");
+    rehearsal.pass(5_000);
+    let person = rehearsal.devices[3].key;
+    rehearsal.order(0, Order::RemoveMember(session, person)).unwrap();
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.say(2, session, "he is gone");
+    rehearsal.pass(5_000);
+    rehearsal.reconnect_backwards();
+    rehearsal.pass(5 * MINUTE_MS);
+    assert_eq!(rehearsal.texts(1, session), ["farewell", "he is gone"]);
+}
+
+#[test]
+fn who_starts_again_goes_on_where_he_was() {
+    let mut rehearsal = Rehearsal::of(3);
+    let session = group(&mut rehearsal, 3);
+    for round in 0..4 {
+        for device in 0..3 {
+            rehearsal.say(device, session, &format!("{round} {device}"));
+            rehearsal.pass(500);
+            rehearsal.crash((device + round) % 3);
+        }
+    }
+    rehearsal.pass(2 * MINUTE_MS);
+    let mut first = rehearsal.texts(0, session);
+    assert_eq!(first.len(), 12);
+    first.sort();
+    for device in 1..3 {
+        let mut texts = rehearsal.texts(device, session);
+        texts.sort();
+        assert_eq!(texts, first);
+    }
+}
+
+#[test]
+fn who_starts_again_before_a_commit_counts_asks_whether_it_does() {
+    let mut rehearsal = Rehearsal::of(3);
+    let session = group(&mut rehearsal, 3);
+    let is_open = |rehearsal: &mut Rehearsal, device| {
+        let views = rehearsal.sessions(device);
+        views.iter().find(|view| view.id == session).unwrap().unconfirmed_since.is_some()
+    };
+    rehearsal.order(0, Order::Renew(session)).unwrap();
+    while !is_open(&mut rehearsal, 2) {
+        rehearsal.pass(20);
+    }
+    rehearsal.pass(1_000);
+    // It has voted, was heard by all, and hears no more of it.
+    rehearsal.cut_off.insert(2);
+    rehearsal.crash(2);
+    rehearsal.pass(20 * MINUTE_MS);
+    rehearsal.forget_held();
+    rehearsal.reconnect();
+    rehearsal.crash(2);
+    rehearsal.pass(10 * MINUTE_MS);
+    assert!((0..3).all(|device| !is_open(&mut rehearsal, device)));
+}
+
+#[test]
+fn who_starts_again_before_his_commit_was_heard_says_it_again() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    rehearsal.loss_percent = 100;
+    rehearsal.order(0, Order::Renew(session)).unwrap();
+    rehearsal.pass(30_000);
+    rehearsal.loss_percent = 0;
+    rehearsal.crash(0);
+    rehearsal.pass(10 * MINUTE_MS);
+    rehearsal.say(0, session, "with new keys");
+    rehearsal.pass(5_000);
+    assert_eq!(rehearsal.texts(1, session), ["with new keys"]);
+    assert_eq!(rehearsal.sessions(0)[0].epoch, rehearsal.sessions(1)[0].epoch);
+}
+
+#[test]
+fn what_is_lost_on_the_way_is_said_again() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    rehearsal.loss_percent = 30;
+    for number in 0..50 {
+        rehearsal.say(0, session, &format!("{number}"));
+        rehearsal.say(1, session, &format!("{}", 100 + number));
+        rehearsal.pass(300);
+    }
+    rehearsal.pass(20 * MINUTE_MS);
+    for device in 0..2 {
+        assert_eq!(rehearsal.texts(device, session).len(), 100);
+    }
+}
+
+#[test]
+fn keys_are_renewed_and_the_conversation_goes_on() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    let epoch = |rehearsal: &mut Rehearsal, device| rehearsal.sessions(device)[0].epoch;
+    let before = epoch(&mut rehearsal, 0);
+    rehearsal.order(0, Order::Renew(session)).unwrap();
+    rehearsal.order(1, Order::Renew(session)).unwrap();
+    rehearsal.say(0, session, "meanwhile");
+    rehearsal.pass(2 * MINUTE_MS);
+    rehearsal.say(1, session, "afterwards");
+    rehearsal.pass(5_000);
+    assert_eq!(epoch(&mut rehearsal, 0), before + 2);
+    assert_eq!(epoch(&mut rehearsal, 1), before + 2);
+    for device in 0..2 {
+        assert_eq!(rehearsal.texts(device, session), ["meanwhile", "afterwards"]);
+        assert!(rehearsal.sessions(device)[0].unconfirmed_since.is_none());
+    }
+}
+
+#[test]
+fn a_second_device_is_let_in_and_sees_what_follows_until_it_is_revoked() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    rehearsal.say(1, session, "before");
+    rehearsal.pass(5_000);
+    let identity = Identity::generate(&mut ChaCha20Rng::from_seed([0; 32]));
+    let tablet = rehearsal.add_device(identity, 77);
+    rehearsal.order(tablet, Order::EnterSessions(vec![session])).unwrap();
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.say(1, session, "to both");
+    rehearsal.say(0, session, "from the other one");
+    rehearsal.pass(5_000);
+    rehearsal.say(tablet, session, "from the tablet");
+    rehearsal.pass(10_000);
+    let mut seen = rehearsal.texts(tablet, session);
+    seen.sort();
+    assert_eq!(seen, ["from the other one", "from the tablet", "to both"]);
+    for device in 0..2 {
+        assert_eq!(rehearsal.texts(device, session).len(), 4);
+    }
+    let views = rehearsal.sessions(0);
+    let me = views[0].members.iter().find(|member| member.person == rehearsal.devices[0].key).unwrap();
+    assert_eq!(me.devices.len(), 2);
+    let lost = me.devices.iter().map(|device| device.key).find(|key| *key != rehearsal.device_key(0)).unwrap();
+    rehearsal.order(0, Order::RevokeDevice(lost)).unwrap();
+    rehearsal.pass(2 * MINUTE_MS);
+    rehearsal.say(1, session, "only to one");
+    rehearsal.pass(MINUTE_MS);
+    assert_eq!(rehearsal.texts(0, session).last().map(String::as_str), Some("only to one"));
+    assert!(rehearsal.sessions(tablet).is_empty());
+}
