@@ -123,9 +123,24 @@ struct RunArguments {
     /// Receivers of one message, of up to four groups: multicast only
     #[arg(long, value_name = "COUNT,COUNT,…", value_delimiter = ',', default_value = "10,50,100")]
     members: Vec<usize>,
-    /// Minutes that `footprint` and the messages of `holding` last
-    #[arg(long, default_value_t = 60)]
-    minutes: u64,
+    /// People who talk, each at a node of their own: sessions only, one for each two relays if it is 0
+    #[arg(long, default_value_t = 0)]
+    persons: usize,
+    /// Messages to say: another word for `--packets`
+    #[arg(long, conflicts_with = "packets")]
+    messages: Option<usize>,
+    /// Share of all frames that are lost, 0 to 0.5; 0.01 unless given
+    #[arg(long)]
+    loss: Option<f64>,
+    /// Let nodes of people crash: sessions only
+    #[arg(long)]
+    crashes: bool,
+    /// Let the network break in two from time to time: sessions only
+    #[arg(long)]
+    partitions: bool,
+    /// Minutes that `footprint`, the messages of `holding` and the talk of `sessions` last: 60, or 240 of talk
+    #[arg(long)]
+    minutes: Option<u64>,
     /// Bits of the destination that are revealed, 0 to 254, or 256: 3 unless given; `estimate` looks at 0 to 12
     #[arg(long)]
     luminosity: Option<u16>,
@@ -135,6 +150,9 @@ struct RunArguments {
     /// Packets a second that observers are to tell apart: eavesdrop only
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     packet_rate: u64,
+    /// How often a group is changed by several at once: group-commits only
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    trials: u64,
     /// Where the relays' tables come from
     #[arg(long, value_enum, default_value = "grown")]
     tables: TablesArgument,
@@ -281,9 +299,13 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
     check_share("--sybils", arguments.sybils)?;
     let only = arguments.luminosity.map(luminosity).transpose()?;
     let usual = Options::new(scenario, arguments.nodes, arguments.seed);
-    let packets = arguments.packets.unwrap_or(scenario.packets());
-    check_packets(packets)?;
-    if arguments.minutes == 0 {
+    let packets = arguments.packets.or(arguments.messages).unwrap_or(scenario.packets());
+    if scenario != Scenario::GroupCommits {
+        check_packets(packets)?;
+    }
+    let loss_per_million = arguments.loss.map(loss_per_million).transpose()?;
+    let persons = persons(arguments, scenario)?;
+    if arguments.minutes == Some(0) {
         bail!("--minutes is 0; in no time nothing is held");
     }
     let tables = match arguments.tables {
@@ -309,15 +331,38 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         sybils: arguments.sybils,
         guests: arguments.guests,
         members: members(&arguments.members, scenario, arguments.nodes)?,
-        minutes: arguments.minutes,
+        persons,
+        crashes: arguments.crashes,
+        partitions: arguments.partitions,
+        loss_per_million,
+        minutes: arguments.minutes.unwrap_or(usual.minutes),
         luminosity: only.unwrap_or(usual.luminosity),
         only,
         colluders: arguments.colluders,
         packet_rate: arguments.packet_rate,
+        trials: arguments.trials,
         nudge_s: arguments.nudge,
         watch: watch(arguments),
         ..usual
     })
+}
+
+/// How many people talk.
+fn persons(arguments: &RunArguments, scenario: Scenario) -> anyhow::Result<usize> {
+    let RunArguments { nodes, persons, .. } = *arguments;
+    match (scenario, persons) {
+        (Scenario::Sessions, 0) => Ok(nodes / 2),
+        (Scenario::Sessions, 4..) if persons <= nodes => Ok(persons),
+        (Scenario::Sessions, _) => bail!("--persons is {persons}; 4 to {nodes} people talk in a network of that size"),
+        (_, persons) => Ok(persons),
+    }
+}
+
+fn loss_per_million(share: f64) -> anyhow::Result<u32> {
+    if !(0.0..=0.5).contains(&share) {
+        bail!("--loss is {share}; it is a share of all frames, 0 to 0.5, such as 0.05 for one in twenty");
+    }
+    Ok((share * 1e6).round() as u32)
 }
 
 fn luminosity(bits: u16) -> anyhow::Result<Luminosity> {

@@ -37,6 +37,14 @@ impl Progress {
         }
     }
 
+    /// Says how far a run without a network has come, if nothing was said for a while.
+    pub fn mention(&mut self, text: &str) {
+        if self.is_wanted && self.told.elapsed().as_secs() >= PAUSE_S {
+            self.told = Instant::now();
+            eprintln!("{:5.0} s  {text}{}", self.wall_s(), self.of);
+        }
+    }
+
     /// Says where the run is.
     pub fn say(&self, population: &Population, doing: &str) {
         if self.is_wanted {

@@ -5,12 +5,14 @@ mod crashes;
 mod determinism;
 mod eavesdroppers;
 mod estimating;
+mod group_commits;
 mod holding;
 mod liars;
 mod multicast;
 mod partitions;
 mod routing;
 mod scale;
+mod sessions;
 
 use mainframe_sim::net::NetConfig;
 use mainframe_sim::population::{Growth, Population, PopulationConfig};

@@ -6,9 +6,11 @@ mod eavesdrop;
 mod estimate;
 mod footprint;
 mod full_address;
+mod group_commits;
 mod holding;
 mod letters;
 mod multicast;
+mod sessions;
 mod sybil;
 
 use std::collections::BTreeMap;
@@ -53,11 +55,15 @@ pub enum Scenario {
     Holding,
     /// One message for many receivers, sent in several ways.
     Multicast,
+    /// People who talk in pairs and groups while nodes crash and the network breaks in two.
+    Sessions,
+    /// Several members change a group at once, and some of them cheat.
+    GroupCommits,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Scenario; 9] = [
+    pub const ALL: [Scenario; 11] = [
         Scenario::DarkRouting,
         Scenario::FullAddress,
         Scenario::Churn,
@@ -67,6 +73,8 @@ impl Scenario {
         Scenario::Sybil,
         Scenario::Holding,
         Scenario::Multicast,
+        Scenario::Sessions,
+        Scenario::GroupCommits,
     ];
 
     /// Its name on the command line.
@@ -81,6 +89,8 @@ impl Scenario {
             Scenario::Sybil => "sybil",
             Scenario::Holding => "holding",
             Scenario::Multicast => "multicast",
+            Scenario::Sessions => "sessions",
+            Scenario::GroupCommits => "group-commits",
         }
     }
 
@@ -97,6 +107,10 @@ impl Scenario {
             Scenario::Footprint => "how much can an hour of liars of every kind make an honest node hold?",
             Scenario::Holding => "does a guest who was away get everything that was held for it, once?",
             Scenario::Multicast => "what does one message for many receivers cost, one by one, as a list, by a region?",
+            Scenario::Sessions => {
+                "is everything said in pairs and groups heard by everyone, once, causes before effects?"
+            }
+            Scenario::GroupCommits => "does a group whose members change it at once, and cheat, come to one mind?",
             Scenario::Sybil => "what do many nodes of one owner gain, at drawn and at ground positions?",
         }
     }
@@ -110,8 +124,15 @@ impl Scenario {
             | Scenario::Eavesdrop
             | Scenario::Footprint
             | Scenario::Sybil
-            | Scenario::Holding => tables == Tables::Grown,
+            | Scenario::Holding
+            | Scenario::Sessions
+            | Scenario::GroupCommits => tables == Tables::Grown,
         }
+    }
+
+    /// Whether what is held for those who are away is part of it.
+    fn is_about_holding(self) -> bool {
+        matches!(self, Scenario::Holding | Scenario::Sessions)
     }
 
     /// The scenario of that name.
@@ -119,7 +140,12 @@ impl Scenario {
         Scenario::ALL.into_iter().find(|scenario| scenario.name() == name)
     }
 
-    /// Packets sent if nothing else is asked for.
+    /// How long it lasts if nothing else is asked for, in minutes.
+    pub fn minutes(self) -> u64 {
+        if self == Scenario::Sessions { 240 } else { 60 }
+    }
+
+    /// Packets sent, or messages said, if nothing else is asked for.
     pub fn packets(self) -> usize {
         match self {
             Scenario::DarkRouting => 500,
@@ -130,6 +156,8 @@ impl Scenario {
             Scenario::Sybil => 300,
             Scenario::Holding => 20_200,
             Scenario::Multicast => 20,
+            Scenario::Sessions => 20_000,
+            Scenario::GroupCommits => 0,
         }
     }
 }
@@ -171,7 +199,15 @@ pub struct Options {
     pub guests: usize,
     /// Receivers of one message, of each group; zero is no group.
     pub members: [usize; GROUPS_MAX],
-    /// How long a footprint is watched or messages are held, in minutes.
+    /// People who talk, each at a node of their own.
+    pub persons: usize,
+    /// Whether nodes of people crash.
+    pub crashes: bool,
+    /// Whether the network breaks in two from time to time.
+    pub partitions: bool,
+    /// Frames lost among a million, if not as many as usual.
+    pub loss_per_million: Option<u32>,
+    /// How long a footprint is watched, messages are held or people talk, in minutes.
     pub minutes: u64,
     /// Bits of the destination that dark packets reveal.
     pub luminosity: mainframe_base::Luminosity,
@@ -181,6 +217,8 @@ pub struct Options {
     pub colluders: f64,
     /// Packets a second that observers are to tell apart.
     pub packet_rate: u64,
+    /// How often a group is changed by several at once.
+    pub trials: u64,
     /// Seconds after the start at which one frame takes a millisecond longer, if any.
     pub nudge_s: Option<u64>,
     /// Where tables come from.
@@ -207,11 +245,16 @@ impl Options {
             sybils: 0.0,
             guests: 0,
             members: multicast::GROUPS,
-            minutes: 60,
+            persons: 0,
+            crashes: false,
+            partitions: false,
+            loss_per_million: None,
+            minutes: scenario.minutes(),
             luminosity: mainframe_base::Luminosity::at_most(3),
             only: None,
             colluders: 0.1,
             packet_rate: 10,
+            trials: 200,
             nudge_s: None,
             tables: Tables::Grown,
             defects_per_million: DEFECTS_PER_MILLION,
@@ -232,6 +275,9 @@ pub type Report = BTreeMap<&'static str, serde_json::Value>;
 /// # Panics
 /// If a scenario that changes tables is to be played over settled ones.
 pub fn run(options: &Options, progress: &mut Progress) -> Report {
+    if options.scenario == Scenario::GroupCommits {
+        return group_commits::run(options, progress);
+    }
     play(join(options, progress), options, progress)
 }
 
@@ -263,7 +309,7 @@ pub fn join(options: &Options, progress: &mut Progress) -> Joined {
         population.world_mut().watch(watch);
     }
     let mut complete = 0.0;
-    if options.tables == Tables::Grown {
+    if options.tables == Tables::Grown && options.scenario != Scenario::GroupCommits {
         let growth = Growth::of(options.nodes);
         complete = growth.run(&mut population, |population| progress.tell(population, "joining"));
     }
@@ -276,6 +322,9 @@ pub fn play(joined: Joined, options: &Options, progress: &mut Progress) -> Repor
         options.scenario.bears(options.tables),
         "this scenario needs grown tables: over settled ones there is no overlay"
     );
+    if options.scenario == Scenario::GroupCommits {
+        return group_commits::run(options, progress);
+    }
     let Joined { population, complete, wall_s } = joined;
     let mut stage = Stage { population, options: *options, progress, report: Report::new(), complete };
     stage.put("growth_wall_s", (wall_s * 10.0).round() / 10.0);
@@ -292,6 +341,8 @@ pub fn play(joined: Joined, options: &Options, progress: &mut Progress) -> Repor
         Scenario::Sybil => sybil::play(&mut stage),
         Scenario::Holding => holding::play(&mut stage),
         Scenario::Multicast => multicast::play(&mut stage),
+        Scenario::Sessions => sessions::play(&mut stage),
+        Scenario::GroupCommits => unreachable!("it needs no network, and was played above"),
     }
     stage.finish()
 }
@@ -302,8 +353,9 @@ pub(crate) fn population(options: &Options) -> Population {
 }
 
 fn population_config(options: &Options) -> PopulationConfig {
+    let usual = NetConfig::default();
     PopulationConfig {
-        net: NetConfig::default(),
+        net: NetConfig { loss_per_million: options.loss_per_million.unwrap_or(usual.loss_per_million), ..usual },
         relay: RelayConfig {
             // An estimate visits dozens of nodes and changes no table: it would double the time of a run.
             overlay: OverlayConfig { estimate_interval_ms: 0, ..OverlayConfig::default() },
@@ -312,8 +364,8 @@ fn population_config(options: &Options) -> PopulationConfig {
                 entries: options.entries,
                 ..PacketConfig::default()
             },
-            // Relays that ask each other what they hold add frames to every run; only this one is about that.
-            hold: HoldConfig { attends_home: options.scenario == Scenario::Holding, ..HoldConfig::default() },
+            // Relays that ask each other what they hold add frames to every run; only these are about that.
+            hold: HoldConfig { attends_home: options.scenario.is_about_holding(), ..HoldConfig::default() },
             ..RelayConfig::default()
         },
         seed: options.seed,

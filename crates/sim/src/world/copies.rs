@@ -27,6 +27,7 @@ impl<M> World<M> {
             taps: Taps::default(),
             ever_held: self.ever_held.clone(),
             posted: self.posted.clone(),
+            posts: self.posts.clone(),
         }
     }
 }
@@ -53,7 +54,7 @@ impl Clone for Event {
             }
             Event::Wake { node, life } => Event::Wake { node: *node, life: *life },
             Event::ForRelay { node, life, input } => Event::ForRelay { node: *node, life: *life, input: input.clone() },
-            Event::ForEndpoint { .. } => unreachable!("a world with people is not copied"),
+            Event::ForEndpoint { .. } | Event::WakeEndpoint { .. } => unreachable!("a world with people is not copied"),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Endpoint halves, at the few nodes that have people. As in the node they have transactions of their own, and hand
 //! cells to their relay half, and get them from it, from one turn to the next.
 
-use mainframe_base::Time;
+use mainframe_base::{IdentityKey, Time};
+use mainframe_core::session::SessionEvent;
 use mainframe_core::switchboard::{
     CommandId, Endpoint, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply, Message,
     RelayInput, RelayReply,
 };
-use mainframe_core::wire::Cell;
+use mainframe_core::wire::{Cell, Parcel};
 
 use super::{Event, Stop, World};
 use crate::moment::Moment;
@@ -17,8 +18,23 @@ use crate::node::{Machine, NodeId};
 pub struct Heard {
     /// Messages published: they were opened, and the commit that keeps them is done.
     pub opened: Vec<(NodeId, Message)>,
+    /// What people were told, and when.
+    pub told: Vec<Told>,
     /// Answers to commands.
     pub replies: Vec<(NodeId, CommandId, EndpointReply)>,
+}
+
+/// Somebody was told something about his contacts or sessions; the commit that keeps it is done.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// When.
+    pub at: Moment,
+    /// At which node.
+    pub node: NodeId,
+    /// Who.
+    pub person: IdentityKey,
+    /// What.
+    pub event: SessionEvent,
 }
 
 impl<M: Machine> World<M> {
@@ -81,11 +97,18 @@ impl<M: Machine> World<M> {
 
     fn perform_for_endpoint(&mut self, id: NodeId, effect: EndpointEffect) {
         match effect {
-            EndpointEffect::Cell(command, dispatch) => self.for_relay(id, RelayInput::Cell(command, dispatch)),
+            EndpointEffect::Cell(command, dispatch) => {
+                if let Parcel::Cell(cell) = &dispatch.cell {
+                    self.posts.note(cell);
+                }
+                self.for_relay(id, RelayInput::Cell(command, dispatch));
+            }
             EndpointEffect::Ask(command, question) => self.for_relay(id, RelayInput::Command(command, question)),
             EndpointEffect::Reply(command, reply) => self.heard.replies.push((id, command, reply)),
             EndpointEffect::Publish(EndpointEvent::Opened(message)) => self.heard.opened.push((id, message)),
-            EndpointEffect::Publish(EndpointEvent::Person(..)) => {}
+            EndpointEffect::Publish(EndpointEvent::Person(person, event)) => {
+                self.heard.told.push(Told { at: self.now, node: id, person, event: *event });
+            }
         }
     }
 
@@ -94,14 +117,22 @@ impl<M: Machine> World<M> {
         self.queue.push(self.now, Event::ForRelay { node: id, life, input });
     }
 
-    /// Early wake-ups do an endpoint half no harm, so one for each tick asked for is kept, and no more.
+    /// Keeps one wake-up in the queue, at the earliest time asked for.
     fn plan_endpoint_wake(&mut self, id: NodeId, due: Option<Time>) {
         let node = &mut self.nodes[id.index()];
         let Some(at) = due.map(|due| Moment::of(due).max(self.now + 1)) else { return };
-        if node.endpoint_wake_at != Some(at) {
+        if node.endpoint_wake_at.is_none_or(|planned| at < planned) {
             node.endpoint_wake_at = Some(at);
-            let event = Event::ForEndpoint { node: id, life: node.life, input: EndpointInput::Wake };
-            self.queue.push(at, event);
+            self.queue.push(at, Event::WakeEndpoint { node: id, life: node.life });
+        }
+    }
+
+    /// A wake-up that was overtaken by an earlier one is none.
+    pub(super) fn wake_endpoint(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.index()];
+        if node.endpoint_wake_at == Some(self.now) {
+            node.endpoint_wake_at = None;
+            self.handle_endpoint(id, EndpointInput::Wake);
         }
     }
 }

@@ -8,6 +8,7 @@ mod counts;
 mod endpoints;
 mod held;
 mod links;
+mod posts;
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -29,8 +30,9 @@ use crate::trace::Trace;
 use crate::watch::{Watch, done, told};
 use counts::ACCUSATIONS_MAX;
 pub use counts::{Accusation, Counts};
-pub use endpoints::Heard;
+pub use endpoints::{Heard, Told};
 use links::{Attempt, locator_of};
+pub use posts::Posts;
 
 /// How a node stops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +51,7 @@ enum Event {
     Connect { from: NodeId, life: u32, to: NodeId, attempt: Attempt },
     GiveUp { from: NodeId, life: u32, attempt: Attempt },
     Wake { node: NodeId, life: u32 },
+    WakeEndpoint { node: NodeId, life: u32 },
     ForEndpoint { node: NodeId, life: u32, input: EndpointInput },
     ForRelay { node: NodeId, life: u32, input: RelayInput },
 }
@@ -74,6 +77,7 @@ pub struct World<M> {
     ever_held: BTreeSet<PacketId>,
     /// Packets of endpoint halves that learn what becomes of them.
     posted: BTreeSet<(NodeId, PacketId)>,
+    posts: Posts,
 }
 
 impl<M> std::fmt::Debug for World<M> {
@@ -103,6 +107,7 @@ impl<M: Machine> World<M> {
             taps: Taps::default(),
             ever_held: BTreeSet::new(),
             posted: BTreeSet::new(),
+            posts: Posts::default(),
         }
     }
 
@@ -139,6 +144,11 @@ impl<M: Machine> World<M> {
     /// The numbers kept.
     pub fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    /// What endpoint halves have sent.
+    pub fn posts(&self) -> &Posts {
+        &self.posts
     }
 
     /// The hash over everything that has happened.
@@ -352,6 +362,11 @@ impl<M: Machine> World<M> {
                 }
             }
             Event::Wake { node, life } => self.wake(node, life),
+            Event::WakeEndpoint { node, life } => {
+                if self.is_alive(node, life) {
+                    self.wake_endpoint(node);
+                }
+            }
             Event::ForEndpoint { node, life, input } => {
                 if self.is_alive(node, life) {
                     self.handle_endpoint(node, input);
@@ -427,7 +442,8 @@ impl<M: Machine> World<M> {
             RelayEvent::PeerFault(of, fault) => {
                 *self.counts.faults.entry(fault).or_default() += 1;
                 let Some(of) = self.find(&of) else { return };
-                let is_gone = fault == Fault::Silent && !self.is_online(of);
+                let is_gone =
+                    fault == Fault::Silent && !(self.is_online(of) && self.net.reaches(by.index(), of.index()));
                 let are_honest = [by, of].iter().all(|id| self.mask_of(*id) == Mask::Honest);
                 if are_honest && !is_gone && self.counts.accusations.len() < ACCUSATIONS_MAX {
                     self.counts.accusations.push(Accusation { at: self.now, by, of, fault });

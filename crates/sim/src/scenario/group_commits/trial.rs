@@ -1,0 +1,302 @@
+//! One trial, from copies of the group's stores to what everybody holds to be true at its end.
+
+use std::collections::BTreeSet;
+
+use mainframe_base::{IdentityKey, SessionId, Time};
+use mainframe_core::session::{Order, SessionEvent, SessionView};
+use mainframe_core::store::{Table, Tx};
+
+use super::cast::Troupe;
+use super::device::Device;
+use super::fighter::{Blow, fight};
+use super::plan::{Attacker, Deed, Plan};
+use super::world::{Partition, Weather, World};
+use crate::dice::Dice;
+
+const SECOND_MS: u64 = 1_000;
+/// Commits a grinder chooses among.
+const GRINDINGS: usize = 8;
+/// How far a grinder sets his clock ahead: beyond the last turn of the largest group, nine turns of four seconds.
+const GRINDER_AHEAD_MS: u64 = 40 * SECOND_MS;
+/// How long after everything was done nothing may have changed any more: longer than anybody waits for his turn.
+const QUIET_MS: u64 = 60 * SECOND_MS;
+/// When a trial is given up, after the last deed and the partition's end. Whoever is still undecided then, stays so.
+const PATIENCE_MS: u64 = 2 * 3_600 * SECOND_MS;
+/// How long what is said at the end may take to reach everybody.
+const HEARING_MS: u64 = 1_800 * SECOND_MS;
+
+/// What came of a trial.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Played {
+    /// Members ended in different epochs, or one was not heard by another.
+    pub(super) forked: bool,
+    /// Somebody's last commit was not certified in time.
+    pub(super) undecided: bool,
+    /// A removed person is in the group at the end.
+    pub(super) is_back: bool,
+    /// Commits that a fighter sent.
+    pub(super) blows: u64,
+    /// Whose commit ended the first epoch.
+    pub(super) winner: Option<usize>,
+    pub(super) rollbacks: u64,
+    pub(super) decided: u64,
+    pub(super) statements: u64,
+    pub(super) cells: u64,
+    /// From the first commit on an epoch until a member knows what ended it, in milliseconds.
+    pub(super) to_final_ms: Vec<f64>,
+    /// What went wrong, for whoever looks for a mistake.
+    pub(super) complaint: Option<String>,
+}
+
+/// A trial under way.
+struct Trial<'a> {
+    world: World,
+    plan: &'a Plan,
+    session: SessionId,
+    began: Time,
+    first_epoch: u64,
+    people: Vec<IdentityKey>,
+    dice: Dice,
+    fought_in: BTreeSet<u64>,
+    blows: u64,
+}
+
+/// Plays a plan. If the attacker is `honest`, he wants the same at the same moment, and keeps to the rules.
+pub(super) fn play(troupe: &Troupe, plan: &Plan, seed: u64, honest: bool) -> Played {
+    let mut world = troupe.enter(Dice::new(seed, "network"));
+    let began = world.now + SECOND_MS;
+    let (session, people) = (troupe.session, world.devices.iter().map(|device| device.owner.key).collect());
+    let partition = plan.partition.clone().map(|(from, until, sides)| {
+        let (from, until) = (began + from, began + until);
+        Partition { from, until, sides }
+    });
+    world.weather = Weather { loss_per_million: plan.loss_per_million, partition };
+    let first_epoch = world.view(0, session).map_or(0, |view| view.epoch);
+    let fought_in = BTreeSet::new();
+    let mut trial = Trial {
+        world,
+        plan,
+        session,
+        began,
+        first_epoch,
+        people,
+        dice: Dice::new(seed, "attack"),
+        fought_in,
+        blows: 0,
+    };
+    trial.act(honest);
+    let is_quiet = trial.calm_down();
+    trial.judge(is_quiet)
+}
+
+impl Trial<'_> {
+    fn act(&mut self, honest: bool) {
+        let mut agenda: Vec<(u64, usize, Option<Deed>)> =
+            self.plan.deeds.iter().map(|(at, who, deed)| (*at, *who, Some(*deed))).collect();
+        agenda.extend(self.plan.failures.iter().map(|(at, who)| (*at, *who, None)));
+        agenda.sort_by_key(|(at, who, _)| (*at, *who));
+        let mut is_first = true;
+        for (at, who, deed) in agenda {
+            self.pass(self.began + at);
+            match deed {
+                None => self.world.devices[who].fails = true,
+                Some(_) if is_first && !honest && self.plan.attacker == Some(Attacker::Grinder(who)) => {
+                    is_first = false;
+                    self.grind(who);
+                }
+                Some(deed) => self.want(who, deed),
+            }
+        }
+    }
+
+    fn want(&mut self, who: usize, deed: Deed) {
+        let session = self.session;
+        let order = match deed {
+            Deed::Renew => Order::Renew(session),
+            Deed::Rename => Order::Rename(session, format!("river {who}")),
+            Deed::Add => Order::AddMember(session, self.people[self.plan.members]),
+            Deed::Remove(whom) => Order::RemoveMember(session, self.people[whom]),
+        };
+        // Whoever is not in it any more, or removes whom another removed, has nothing to do.
+        let _ = self.world.order(who, order);
+    }
+
+    /// Lets time go by; a fighter strikes as soon as he hears anything in an epoch.
+    fn pass(&mut self, until: Time) {
+        let Some(Attacker::Fighter(fighter, blow)) = self.plan.attacker else {
+            return self.world.run(until, |_, _| ());
+        };
+        let (began, session) = (self.began, self.session);
+        let (fought_in, blows, dice) = (&mut self.fought_in, &mut self.blows, &mut self.dice);
+        self.world.run(until, |world, heard| {
+            if heard == fighter && world.now >= began {
+                *blows += u64::from(strike(world, fighter, session, blow, fought_in, dice));
+            }
+        });
+    }
+
+    /// Makes several commits in as many copies of the device, and goes on with the one of the smallest name.
+    fn grind(&mut self, who: usize) {
+        let (now, device) = (self.world.now, &self.world.devices[who]);
+        let tries = (0..GRINDINGS).filter_map(|_| {
+            let (mut copy, mut outcome) =
+                Device::start(device.owner.clone(), device.store.clone(), now, self.dice.bytes());
+            let asked = copy.order(now, Order::Renew(self.session)).1;
+            copy.ahead_ms = GRINDER_AHEAD_MS;
+            let woken = copy.wake(now);
+            outcome.cells.extend(asked.cells.into_iter().chain(woken.cells));
+            let commits = copy.store.scan(Table::Commits, Some(&self.session.0), 64);
+            let ours = commits.into_iter().filter(|(key, _)| key.starts_with(&self.session.0));
+            let name = ours.map(|(key, _)| key[32..].to_vec()).min()?;
+            Some((name, copy, outcome))
+        });
+        let chosen = tries.min_by(|(one, ..), (other, ..)| one.cmp(other));
+        if let Some((_, copy, outcome)) = chosen {
+            self.world.replace(who, copy, outcome);
+        }
+    }
+
+    /// Waits until nobody has anything to decide any more. Whether that happened.
+    fn calm_down(&mut self) -> bool {
+        let healed = self.plan.partition.as_ref().map_or(0, |(_, until, _)| *until);
+        let done = self.plan.deeds.iter().map(|(at, ..)| *at).chain([healed]).max().unwrap_or(0);
+        let end = self.began + done;
+        let mut quiet_since = end;
+        let mut last = self.standing();
+        while self.world.now < end + PATIENCE_MS {
+            let step = if self.world.now < end + 600 * SECOND_MS { 10 } else { 60 };
+            self.pass(self.world.now.max(end) + step * SECOND_MS);
+            let standing = self.standing();
+            if standing != last || standing.iter().any(|(_, is_open)| *is_open) || !self.world.is_still() {
+                quiet_since = self.world.now;
+            }
+            last = standing;
+            if self.world.now.since_ms(quiet_since) >= QUIET_MS {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Each honest device's epoch, and whether it may still be taken back.
+    fn standing(&mut self) -> Vec<(u64, bool)> {
+        let honest: Vec<usize> = self.honest().collect();
+        let mut view = |who| self.world.view(who, self.session);
+        honest.into_iter().filter_map(|who| view(who).map(|it| (it.epoch, it.unconfirmed_since.is_some()))).collect()
+    }
+
+    fn honest(&self) -> impl Iterator<Item = usize> + use<> {
+        let fighter = match self.plan.attacker {
+            Some(Attacker::Fighter(who, _)) => Some(who),
+            Some(Attacker::Grinder(_)) | None => None,
+        };
+        (0..self.people.len()).filter(move |who| Some(*who) != fighter)
+    }
+
+    fn judge(mut self, is_quiet: bool) -> Played {
+        // Whoever had nothing to do since its power was to fail, fails now, and not while it says its last.
+        for who in 0..self.people.len() {
+            if self.world.devices[who].fails {
+                self.world.restart(who);
+            }
+        }
+        let mut played = Played { undecided: !is_quiet, ..Played::default() };
+        (played.statements, played.cells) = (self.world.insight.statements, self.world.insight.cells);
+        let Some(view) = self.world.view(0, self.session) else {
+            return Played { forked: true, complaint: Some("the founder is not in it".into()), ..played };
+        };
+        let members: Vec<usize> =
+            (0..self.people.len()).filter(|who| view.members.iter().any(|it| it.person == self.people[*who])).collect();
+        let fighter = match self.plan.attacker {
+            Some(Attacker::Fighter(who, _)) => Some(who),
+            Some(Attacker::Grinder(_)) | None => None,
+        };
+        played.is_back = fighter.is_some_and(|who| members.contains(&who));
+        let honest: Vec<usize> = members.into_iter().filter(|who| Some(*who) != fighter).collect();
+        played.complaint = self.disagreement(&honest, &view).or_else(|| self.deafness(&honest));
+        played.forked = played.complaint.is_some();
+        played.blows = self.blows;
+        played.rollbacks = self.world.insight.rollbacks;
+        played.winner = self.winner();
+        played.decided = view.epoch.saturating_sub(self.first_epoch);
+        played.to_final_ms = self.times_to_final();
+        played
+    }
+
+    /// Who is in another epoch than the founder, or in none that counts.
+    fn disagreement(&mut self, members: &[usize], founder: &SessionView) -> Option<String> {
+        for who in members {
+            let Some(view) = self.world.view(*who, self.session) else {
+                return Some(format!("{who} is a member and does not know it"));
+            };
+            if (view.epoch, &view.terms) != (founder.epoch, &founder.terms) || view.unconfirmed_since.is_some() {
+                let (epoch, open) = (view.epoch, view.unconfirmed_since.is_some());
+                return Some(format!("{who} is in epoch {epoch}, and 0 in {}; open: {open}", founder.epoch));
+            }
+        }
+        None
+    }
+
+    /// Everyone says something; who does not hear whom.
+    fn deafness(&mut self, members: &[usize]) -> Option<String> {
+        let text = |who: usize| format!("here is {who}").into_bytes();
+        for who in members {
+            let order = Order::Say { session: self.session, stream: 0, kind: 0, body: text(*who) };
+            if let Err(unable) = self.world.order(*who, order) {
+                return Some(format!("{who} cannot say anything: {unable}"));
+            }
+        }
+        let end = self.world.now + HEARING_MS;
+        loop {
+            self.pass(self.world.now + 5 * SECOND_MS);
+            let (now, session) = (self.world.now, self.session);
+            let missing = members.iter().find_map(|who| {
+                let said = self.world.devices[*who].said(now, session);
+                let unheard = members.iter().find(|other| !said.contains(&text(**other)))?;
+                Some(format!("{who} does not hear {unheard}"))
+            });
+            if missing.is_none() || self.world.now >= end {
+                return missing;
+            }
+        }
+    }
+
+    /// Whose commit ended the first epoch, as the first device says that was told.
+    fn winner(&self) -> Option<usize> {
+        let by = self.world.devices.iter().find_map(|device| self.changes(device).next().map(|(_, by)| by))?;
+        self.people.iter().position(|person| *person == by)
+    }
+
+    fn changes<'a>(&self, device: &'a Device) -> impl Iterator<Item = (Time, IdentityKey)> + use<'a> {
+        let (session, began) = (self.session, self.began);
+        device.events.iter().filter_map(move |(at, event)| {
+            let (SessionEvent::Changed { session: of, by, .. } | SessionEvent::Left { session: of, by }) = event else {
+                return None;
+            };
+            (*of == session && *at >= began).then_some((*at, *by))
+        })
+    }
+
+    fn times_to_final(&self) -> Vec<f64> {
+        let commits = &self.world.insight.first_commit;
+        let of_device = |who: usize| {
+            let changes = self.changes(&self.world.devices[who]).zip(self.first_epoch..);
+            changes.filter_map(|((at, _), epoch)| Some(at.since_ms(*commits.get(&epoch)?) as f64))
+        };
+        self.honest().filter(|who| *who < self.plan.members).flat_map(of_device).collect()
+    }
+}
+
+/// A fighter commits in every epoch he comes to, as soon as he hears anything in it. Whether he does so now.
+fn strike(
+    world: &mut World,
+    fighter: usize,
+    session: SessionId,
+    blow: Blow,
+    fought_in: &mut BTreeSet<u64>,
+    dice: &mut Dice,
+) -> bool {
+    let Some(view) = world.view(fighter, session) else { return false };
+    let is_new = view.unconfirmed_since.is_none() && fought_in.insert(view.epoch);
+    is_new && fight(world, fighter, session, blow, dice.bytes())
+}

@@ -1,0 +1,24 @@
+use mainframe_sim::scenario::{Options, Report, Scenario};
+
+use crate::{number, play};
+
+fn trials(trials: u64, seed: u64) -> Report {
+    play(&Options { trials, seed, ..Options::new(Scenario::GroupCommits, 10, seed) })
+}
+
+#[test]
+fn a_group_whose_members_change_it_at_once_and_cheat_comes_to_one_mind() {
+    let report = trials(60, 7);
+    let complaints = report.get("complaints").map(ToString::to_string).unwrap_or_default();
+    assert_eq!(number(&report, "permanent_forks"), 0.0, "{complaints}");
+    assert_eq!(number(&report, "undecided"), 0.0);
+    assert_eq!(number(&report, "removed_but_in"), 0.0);
+    assert!(number(&report, "removed_commits") > 10.0, "whoever is removed does fight");
+    assert!(number(&report, "rollbacks") > 0.0, "there was something to decide");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trials() {
+    assert_eq!(trials(6, 3), trials(6, 3));
+    assert_ne!(trials(6, 3), trials(6, 4));
+}
