@@ -52,8 +52,13 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let result = runtime.block_on(async {
         match &command {
             Command::Up(flags) => commands::up::run(&global, flags, &output).await,
+            Command::Down => commands::down::run(&global, &output).await,
             Command::Status { watch } => commands::status::run(&global, *watch, &output).await,
             Command::Config(command) => commands::config::run(&global, command, &output),
+            Command::Id(command) => commands::id::run(&global, command, &output).await,
+            Command::Contact(command) => commands::contact::run(&global, command, &output).await,
+            Command::Session(command) => commands::session::run(&global, command, &output).await,
+            Command::Group(command) => commands::group::run(&global, command, &output).await,
             Command::Person(command) => commands::person::run(&global, command, &output).await,
             Command::Topic(command) => commands::topic::run(&global, command, &output).await,
             Command::Send(flags) => commands::send::run(&global, flags, &output).await,

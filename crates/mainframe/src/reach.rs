@@ -42,6 +42,11 @@ fn data_dir(global: &Global) -> anyhow::Result<PathBuf> {
     Ok(crate::settings::load(global, &Up::default())?.data_dir().to_owned())
 }
 
+/// Whether a node that lives says that it runs on the data directory; never for a node that is named by `--api`.
+pub(crate) fn is_announced(global: &Global) -> bool {
+    global.api.is_none() && data_dir(global).is_ok_and(|dir| EndpointFile::read(&dir).is_ok())
+}
+
 /// Waits for a node's answer, at most `--timeout`.
 ///
 /// # Errors
@@ -71,7 +76,9 @@ pub(crate) fn failure(error: Error) -> Failure {
 fn exit(code: ErrorCode) -> Exit {
     match code {
         ErrorCode::BadRequest | ErrorCode::TooLarge | ErrorCode::TooLong | ErrorCode::MethodNotAllowed => Exit::Usage,
-        ErrorCode::Unauthenticated | ErrorCode::Forbidden | ErrorCode::WrongHost => Exit::Denied,
+        ErrorCode::Unauthenticated | ErrorCode::Forbidden | ErrorCode::WrongHost | ErrorCode::AgainstTerms => {
+            Exit::Denied
+        }
         ErrorCode::NotFound => Exit::NotFound,
         ErrorCode::TimedOut => Exit::TimedOut,
         ErrorCode::Busy
@@ -79,9 +86,10 @@ fn exit(code: ErrorCode) -> Exit {
         | ErrorCode::NoProgress
         | ErrorCode::OverBudget
         | ErrorCode::TooManyKeys
+        | ErrorCode::TooManyContacts
         | ErrorCode::TooManyRegions
         | ErrorCode::StoreFailed
         | ErrorCode::Stopping => Exit::Refused,
-        ErrorCode::Conflict | ErrorCode::Internal | ErrorCode::Unknown => Exit::Failed,
+        ErrorCode::Conflict | ErrorCode::Expired | ErrorCode::Internal | ErrorCode::Unknown => Exit::Failed,
     }
 }

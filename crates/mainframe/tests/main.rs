@@ -163,20 +163,22 @@ fn the_demo_shows_that_only_bob_opened_it() {
 
 #[test]
 fn the_commands_of_the_documents_work() {
-    let home = Home::new();
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-    let makefile = std::fs::read_to_string(format!("{root}/Makefile")).unwrap();
-    // Whatever fails in between, the network of the guide is stopped.
-    let mut script = "set -e\ntrap 'mainframe devnet down --quiet 2>/dev/null || true' EXIT\n".to_owned();
-    for page in ["README.md", "docs/guide/devnet.md"] {
-        for command in support::commands(&std::fs::read_to_string(format!("{root}/{page}")).unwrap()) {
-            match command.strip_prefix("make ") {
-                Some(target) => assert!(makefile.contains(&format!("\n{target}:")), "{page}: no target {target}"),
-                None => script.push_str(&format!("echo '== {}' >&2\n{command}\n", command.replace('\'', ""))),
-            }
-        }
-    }
-    let played = run_to_end(home.shell(&script));
+    let played = support::play(&Home::new(), &["README.md", "docs/guide/devnet.md"]);
     assert_eq!(played.code, 0, "{played:?}");
     assert!(played.out.contains("Hello Bob") && played.out.contains("Rain tomorrow"), "{played:?}");
+}
+
+#[test]
+fn the_commands_of_the_guide_about_people_work() {
+    let played = support::play(&Home::new(), &["docs/guide/people.md"]);
+    assert_eq!(played.code, 0, "{played:?}");
+    let slept: Vec<String> = (1..=10).map(|number| format!("[alice] while you slept: {number}\n")).collect();
+    assert!(played.out.contains(&slept.concat()), "{played:?}");
+    for line in ["[alice] Hello Bob", "[bob] Hello Alice", "[bob] Welcome Carol", "[alice] Without Carol"] {
+        assert!(played.out.contains(line), "{line}: {played:?}");
+    }
+    assert!(played.out.contains("Carol reads nothing more"), "{played:?}");
+    let words = |line: &&str| line.split(' ').count() == 12 && line.split(' ').all(|word| word.len() == 5);
+    let compared: Vec<&str> = played.out.lines().filter(words).collect();
+    assert!(compared.len() == 4 && compared[..2] == compared[2..], "{compared:?}");
 }

@@ -25,12 +25,10 @@ use crate::held::{HELD_DIRECTORY, HoldThread};
 use crate::mailbox::Mailbox;
 use crate::random;
 use crate::relay_loop::{QUEUE_MAX, RelayLoop, RelayWork, reporter};
-use crate::store::{Half, SqliteStore};
+use crate::store::SqliteStore;
 
 /// How long the relay half may take to answer a question; it never blocks.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Room for the peer cache of a measurement.
-const STORE_MAX_MIB: u32 = 16;
 /// Records whose signatures are remembered: measurements have a handful of relays.
 const VERIFIED_MAX: usize = 64;
 /// Without a chain the overlay address follows from the keys alone.
@@ -63,7 +61,7 @@ impl BareRelay {
         let overlay = keys.overlay(network, &ADDRESS_SEED);
         let directory = std::env::temp_dir().join(format!("mainframe-bare-{}", &overlay.to_string()[..16]));
         files::make_private_directory(&directory)?;
-        let store = SqliteStore::open(&directory, Half::Relay, STORE_MAX_MIB)?;
+        let store = SqliteStore::open_relay(&directory)?;
         let (work, inbox) = mpsc::channel(QUEUE_MAX);
         let mut settings = LinkConfig::new(keys.link_secret(), listen);
         settings.autonat = false; // what is measured is forwarding

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use mainframe_base::PacketId;
+use mainframe_base::{IdentityKey, PacketId};
+use mainframe_core::session::SessionEvent;
 use mainframe_core::switchboard::{
     CommandId, EndpointCommand, EndpointEvent, EndpointReply, Message, RelayCommand, RelayEvent, RelayInput, RelayReply,
 };
@@ -49,6 +50,8 @@ pub(crate) enum News {
     Packet(PacketId, mainframe_core::switchboard::Outcome, Option<Arc<str>>),
     /// An opened message.
     Message(Message),
+    /// Of a person's contacts or sessions.
+    Person(IdentityKey, Box<SessionEvent>),
 }
 
 #[derive(Debug)]
@@ -148,9 +151,10 @@ impl Desk {
 
     /// Passes on news of the endpoint half, after its commit.
     pub(crate) fn publish_endpoint(&self, event: EndpointEvent) {
-        if let EndpointEvent::Opened(message) = event {
-            self.publish(News::Message(message));
-        }
+        self.publish(match event {
+            EndpointEvent::Opened(message) => News::Message(message),
+            EndpointEvent::Person(person, event) => News::Person(person, event),
+        });
     }
 
     /// Listens from now on.

@@ -35,6 +35,19 @@ pub(crate) struct EndpointLoop {
 }
 
 impl EndpointLoop {
+    /// Carries these out before anything else happens; how many were refused. Nobody waits for an answer.
+    pub(crate) fn introduce(&mut self, commands: Vec<EndpointCommand>) -> Result<usize, NodeError> {
+        let (now, mut effects) = (self.clock.now(), Vec::new());
+        for command in commands {
+            self.handle(now, EndpointInput::Command(OWN_QUESTION, command), &mut effects);
+        }
+        self.store.commit()?;
+        let refused = |effect: &&EndpointEffect| matches!(effect, EndpointEffect::Reply(_, EndpointReply::Refused(_)));
+        let count = effects.iter().filter(refused).count();
+        effects.into_iter().for_each(|effect| self.release(effect));
+        Ok(count)
+    }
+
     /// Runs until the mailbox ends and everything in it is done, or until a commit fails.
     pub(crate) fn run(mut self) {
         if let Err(error) = self.work_through() {

@@ -1,32 +1,97 @@
-//! What the key file holds: the node's own secrets, and the keys of the people and topics it opens messages for, each
-//! with the principal it belongs to.
+//! What the key file holds: the node's own secrets, the key of its store, and the keys of the people and topics it opens
+//! messages for, each with the principal it belongs to.
+//!
+//! Files of earlier versions held of a person the scan secret alone, and no key of the store. They are read, what they
+//! lack is drawn, and they are written anew: an address that was given away goes on working.
 
-use mainframe_base::{ScanKey, Secret, TopicKey};
-use mainframe_core::crypto::{NodeKeys, PersonKeys};
+use mainframe_base::{Address, IdentityKey, Luminosity, Prefix, ScanKey, Secret, Time, TopicKey};
+use mainframe_core::crypto::{Identity, Name, NodeKeys, PersonAddress, Presence, Region, hours_of};
+use mainframe_core::session::Persona;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::random;
+
+/// What a device is called in sessions if nobody said.
+const DEVICE_NAME: &str = "node";
+/// Bytes of a name on a card: with the longest region there is, a card has room for no more.
+const CARD_NAME_MAX: usize = 54;
+/// For how long a card says that its person listens where he does: a year, as long as the card holds.
+const REGION_HOURS: u32 = 365 * 24;
+
+type IdentitySecrets = Secret<{ Identity::SECRETS_LENGTH }>;
 
 /// A person of this node.
 #[derive(Clone)]
 pub(crate) struct PersonEntry {
     pub(crate) name: String,
     pub(crate) principal: String,
+    pub(crate) identity: IdentityKey,
     pub(crate) scan_key: ScanKey,
-    pub(crate) secret: Secret<32>,
+    /// How many bits of the node's position their address and card tell.
+    pub(crate) luminosity: Luminosity,
+    secrets: IdentitySecrets,
+    device: Secret<32>,
+    device_name: String,
 }
 
 impl PersonEntry {
-    /// A person with these keys.
-    pub(crate) fn new(name: String, principal: String, keys: &PersonKeys) -> PersonEntry {
-        PersonEntry { name, principal, scan_key: keys.scan_key(), secret: keys.secret().clone() }
+    /// A new person.
+    pub(crate) fn generate(name: String, principal: String, luminosity: Luminosity) -> PersonEntry {
+        let secrets = Identity::generate(&mut random::generator()).secrets();
+        let device = Secret::new(random::bytes());
+        PersonEntry::new(name, principal, secrets, device, DEVICE_NAME.to_owned(), luminosity)
     }
 
-    /// The person's keys, for the endpoint half.
-    pub(crate) fn keys(&self) -> PersonKeys {
-        PersonKeys::from_secret(self.secret.clone())
+    fn new(
+        name: String,
+        principal: String,
+        secrets: IdentitySecrets,
+        device: Secret<32>,
+        device_name: String,
+        luminosity: Luminosity,
+    ) -> PersonEntry {
+        let person = Identity::from_secrets(&secrets);
+        let (identity, scan_key) = (person.key(), person.scan_key());
+        PersonEntry { name, principal, identity, scan_key, luminosity, secrets, device, device_name }
     }
+
+    /// Whether this is the person's identity key or scan key, in digits.
+    pub(crate) fn is_called(&self, key: &str) -> bool {
+        self.identity.to_string() == key || self.scan_key.to_string() == key
+    }
+
+    /// Where the person is written to, telling so many bits of the node's position.
+    pub(crate) fn address(&self, overlay: &Address, luminosity: Luminosity) -> PersonAddress {
+        PersonAddress { scan_key: self.scan_key, region: Prefix::of(overlay, luminosity) }
+    }
+
+    /// All the endpoint half needs to know.
+    pub(crate) fn persona(&self, overlay: &Address, now: Time) -> Persona {
+        let until_hours = hours_of(now).saturating_add(REGION_HOURS);
+        let prefix = Prefix::of(overlay, self.luminosity);
+        Persona {
+            identity: Identity::from_secrets(&self.secrets),
+            device: self.device.clone(),
+            device_name: card_name(&self.device_name),
+            name: card_name(&self.name),
+            regions: vec![Region { prefix, presence: Presence::Resident, until_hours }],
+            luminosity_floor: self.luminosity,
+        }
+    }
+}
+
+/// The name as a card has room for it: cut where a character ends, and without those a name may not have.
+fn card_name(name: &str) -> Name {
+    let plain = name.chars().filter(|letter| Name::new(letter.encode_utf8(&mut [0; 4])).is_some());
+    let mut short = String::new();
+    for letter in plain {
+        if short.len() + letter.len_utf8() > CARD_NAME_MAX {
+            break;
+        }
+        short.push(letter);
+    }
+    Name::new(&short).expect("each of its letters is fit for a name, and it is short")
 }
 
 /// A topic this node reads.
@@ -42,6 +107,8 @@ pub(crate) struct TopicEntry {
 pub(crate) struct Keyring {
     pub(crate) chain: Secret<32>,
     pub(crate) link: Secret<32>,
+    /// What the endpoint half's store is sealed with.
+    pub(crate) store: Secret<32>,
     pub(crate) persons: Vec<PersonEntry>,
     pub(crate) topics: Vec<TopicEntry>,
 }
@@ -51,13 +118,30 @@ pub(crate) struct Keyring {
 struct Written {
     chain: String,
     link: String,
-    persons: Vec<WrittenKey>,
-    topics: Vec<WrittenKey>,
+    #[serde(default)]
+    store: String,
+    persons: Vec<WrittenPerson>,
+    topics: Vec<WrittenTopic>,
+}
+
+/// `secret` holds the identity's secrets, or in an earlier version's file the scan secret, and then nothing follows it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPerson {
+    name: String,
+    principal: String,
+    secret: String,
+    #[serde(default)]
+    device: String,
+    #[serde(default)]
+    device_name: String,
+    #[serde(default)]
+    luminosity: Option<u16>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenKey {
+struct WrittenTopic {
     name: String,
     principal: String,
     secret: String,
@@ -65,9 +149,9 @@ struct WrittenKey {
 
 impl Drop for Written {
     fn drop(&mut self) {
-        self.chain.zeroize();
-        self.link.zeroize();
-        self.persons.iter_mut().chain(&mut self.topics).for_each(|key| key.secret.zeroize());
+        [&mut self.chain, &mut self.link, &mut self.store].into_iter().for_each(Zeroize::zeroize);
+        self.persons.iter_mut().flat_map(|person| [&mut person.secret, &mut person.device]).for_each(Zeroize::zeroize);
+        self.topics.iter_mut().for_each(|topic| topic.secret.zeroize());
     }
 }
 
@@ -75,7 +159,13 @@ impl Keyring {
     /// A new node with nobody on it.
     pub(crate) fn generate() -> Keyring {
         let keys = NodeKeys::generate(&mut random::generator());
-        Keyring { chain: keys.chain_secret(), link: keys.link_secret(), persons: Vec::new(), topics: Vec::new() }
+        Keyring {
+            chain: keys.chain_secret(),
+            link: keys.link_secret(),
+            store: Secret::new(random::bytes()),
+            persons: Vec::new(),
+            topics: Vec::new(),
+        }
     }
 
     /// The node's own keys.
@@ -85,44 +175,83 @@ impl Keyring {
 
     /// As the file holds it.
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let person = |entry: &PersonEntry| written(&entry.name, &entry.principal, entry.secret.expose());
-        let topic = |entry: &TopicEntry| written(&entry.name, &entry.principal, &entry.key.0);
+        let topic = |entry: &TopicEntry| WrittenTopic {
+            name: entry.name.clone(),
+            principal: entry.principal.clone(),
+            secret: hex::encode(entry.key.0),
+        };
         let written = Written {
             chain: hex::encode(self.chain.expose()),
             link: hex::encode(self.link.expose()),
-            persons: self.persons.iter().map(person).collect(),
+            store: hex::encode(self.store.expose()),
+            persons: self.persons.iter().map(WrittenPerson::of).collect(),
             topics: self.topics.iter().map(topic).collect(),
         };
         Zeroizing::new(serde_json::to_vec(&written).expect("plain text always has a JSON form"))
     }
 
-    /// Reads what [`Keyring::encode`] wrote.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Keyring> {
+    /// Reads what [`Keyring::encode`] wrote, of this or an earlier version; and whether it was an earlier one, so that what
+    /// was drawn here has to be written before it is used.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<(Keyring, bool)> {
         let written: Written = serde_json::from_slice(bytes).ok()?;
-        let person = |key: &WrittenKey| {
-            let keys = PersonKeys::from_secret(secret(&key.secret)?);
-            Some(PersonEntry::new(key.name.clone(), key.principal.clone(), &keys))
+        let topic = |topic: &WrittenTopic| {
+            let key = TopicKey(*secret::<32>(&topic.secret)?.expose());
+            Some(TopicEntry { name: topic.name.clone(), principal: topic.principal.clone(), key })
         };
-        let topic = |key: &WrittenKey| {
-            let secret = TopicKey(*secret(&key.secret)?.expose());
-            Some(TopicEntry { name: key.name.clone(), principal: key.principal.clone(), key: secret })
-        };
+        let is_earlier = written.store.is_empty() || written.persons.iter().any(WrittenPerson::is_earlier);
+        let store = if written.store.is_empty() { Secret::new(random::bytes()) } else { secret(&written.store)? };
         let keyring = Keyring {
             chain: secret(&written.chain)?,
             link: secret(&written.link)?,
-            persons: written.persons.iter().map(person).collect::<Option<_>>()?,
+            store,
+            persons: written.persons.iter().map(WrittenPerson::read).collect::<Option<_>>()?,
             topics: written.topics.iter().map(topic).collect::<Option<_>>()?,
         };
-        keyring.node_keys().is_some().then_some(keyring)
+        keyring.node_keys().is_some().then_some((keyring, is_earlier))
     }
 }
 
-fn written(name: &str, principal: &str, secret: &[u8; 32]) -> WrittenKey {
-    WrittenKey { name: name.to_owned(), principal: principal.to_owned(), secret: hex::encode(secret) }
+impl WrittenPerson {
+    fn of(entry: &PersonEntry) -> WrittenPerson {
+        WrittenPerson {
+            name: entry.name.clone(),
+            principal: entry.principal.clone(),
+            secret: hex::encode(entry.secrets.expose()),
+            device: hex::encode(entry.device.expose()),
+            device_name: entry.device_name.clone(),
+            luminosity: Some(entry.luminosity.bits()),
+        }
+    }
+
+    fn is_earlier(&self) -> bool {
+        self.device.is_empty()
+    }
+
+    fn read(&self) -> Option<PersonEntry> {
+        let (name, principal) = (self.name.clone(), self.principal.clone());
+        if self.is_earlier() {
+            return Some(PersonEntry::of_scan_secret(name, principal, &secret(&self.secret)?));
+        }
+        let luminosity = Luminosity::new(self.luminosity?)?;
+        let (secrets, device) = (secret(&self.secret)?, secret(&self.device)?);
+        Some(PersonEntry::new(name, principal, secrets, device, self.device_name.clone(), luminosity))
+    }
 }
 
-fn secret(digits: &str) -> Option<Secret<32>> {
-    let mut bytes = Zeroizing::new([0; 32]);
+impl PersonEntry {
+    /// A person of whom an earlier version kept the scan secret only, with an identity that is new. Their addresses told
+    /// all of the node's position unless somebody wanted fewer bits, and which they were was not kept.
+    fn of_scan_secret(name: String, principal: String, scan: &Secret<32>) -> PersonEntry {
+        let drawn = PersonEntry::generate(name, principal, Luminosity::FULL);
+        let mut secrets = Zeroizing::new(*drawn.secrets.expose());
+        secrets[32..64].copy_from_slice(scan.expose());
+        let PersonEntry { name, principal, device, device_name, luminosity, .. } = drawn;
+        PersonEntry::new(name, principal, Secret::new(*secrets), device, device_name, luminosity)
+    }
+}
+
+fn secret<const N: usize>(digits: &str) -> Option<Secret<N>> {
+    let mut bytes = Zeroizing::new([0; N]);
     hex::decode_to_slice(digits, &mut *bytes).ok()?;
     Some(Secret::new(*bytes))
 }
@@ -130,17 +259,70 @@ fn secret(digits: &str) -> Option<Secret<32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainframe_core::crypto::PersonKeys;
+
+    fn person(name: &str) -> PersonEntry {
+        PersonEntry::generate(name.into(), "owner".into(), Luminosity::at_most(3))
+    }
 
     #[test]
     fn a_keyring_comes_back_from_its_bytes() {
         let mut keyring = Keyring::generate();
-        let keys = PersonKeys::generate(&mut random::generator());
-        keyring.persons.push(PersonEntry::new("bob".into(), "owner".into(), &keys));
+        keyring.persons.push(person("bob"));
         keyring.topics.push(TopicEntry { name: "news".into(), principal: "p".into(), key: TopicKey([7; 32]) });
-        let again = Keyring::decode(&keyring.encode()).unwrap();
-        assert_eq!(again.persons[0].scan_key, keys.scan_key());
+        let (again, is_earlier) = Keyring::decode(&keyring.encode()).unwrap();
+        assert!(!is_earlier);
+        let of = |keyring: &Keyring| {
+            let bob = &keyring.persons[0];
+            (bob.identity, bob.scan_key, bob.luminosity)
+        };
+        assert_eq!(of(&again), of(&keyring));
         assert_eq!(again.topics[0].key, TopicKey([7; 32]));
         assert_eq!(*again.encode(), *keyring.encode());
         assert!(Keyring::decode(b"{}").is_none());
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_keeps_its_scan_keys_and_gets_what_it_lacks() {
+        let (keys, scan) = (NodeKeys::generate(&mut random::generator()), Secret::new([9; 32]));
+        let first = serde_json::json!({
+            "chain": hex::encode(keys.chain_secret().expose()), "link": hex::encode(keys.link_secret().expose()),
+            "persons": [{"name": "bob", "principal": "owner", "secret": hex::encode(scan.expose())}], "topics": [],
+        });
+        let (keyring, is_earlier) = Keyring::decode(first.to_string().as_bytes()).unwrap();
+        assert!(is_earlier);
+        assert_eq!(keyring.persons[0].scan_key, PersonKeys::from_secret(scan).scan_key());
+        let (again, is_earlier) = Keyring::decode(&keyring.encode()).unwrap();
+        assert!(!is_earlier, "what was drawn is kept");
+        assert_eq!(again.persons[0].identity, keyring.persons[0].identity);
+        assert_eq!(again.store.expose(), keyring.store.expose());
+    }
+
+    #[test]
+    fn a_person_whose_secrets_are_cut_short_is_not_read() {
+        let mut keyring = Keyring::generate();
+        keyring.persons.push(person("bob"));
+        let text = String::from_utf8(keyring.encode().to_vec()).unwrap();
+        let secret = hex::encode(keyring.persons[0].secrets.expose());
+        assert!(Keyring::decode(text.replace(&secret, &secret[..64]).as_bytes()).is_none());
+    }
+
+    #[test]
+    fn every_name_finds_room_on_a_card() {
+        let names = [("李雷", "李雷"), ("evil\u{202E}txt", "eviltxt")];
+        for (name, expected) in names {
+            assert_eq!(card_name(name).as_str(), expected);
+        }
+        let long = PersonEntry::generate("é".repeat(64), "owner".into(), Luminosity::FULL);
+        let persona = long.persona(&Address([7; 32]), Time(1_795_334_400_000));
+        let (issued_hours, regions) = (hours_of(Time(1_795_334_400_000)), persona.regions);
+        let body = mainframe_core::crypto::CardBody {
+            luminosity_floor: persona.luminosity_floor,
+            regions,
+            issued_hours,
+            expires_hours: issued_hours + 1,
+            name: persona.name,
+        };
+        assert!(mainframe_core::crypto::Card::sign(&persona.identity, body).is_ok());
     }
 }

@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mainframe_base::{Address, Locator};
-use mainframe_core::switchboard::{EndpointEffect, EndpointInput, EndpointReply, HeldCell, RelayCommand, RelayReply};
+use mainframe_core::switchboard::{HeldCell, RelayCommand, RelayReply};
 use mainframe_link::{Link, LinkConfig, LinkError};
 use mainframe_sdk::{Client, ENDPOINT_FILE, EndpointFile};
 use tokio::net::TcpListener;
@@ -27,11 +27,9 @@ use crate::mailbox::Mailbox;
 use crate::password::Password;
 use crate::people::People;
 use crate::relay_loop::{QUEUE_MAX, RelayLoop, RelayWork, reporter};
-use crate::store::{Half, SqliteStore};
+use crate::store::SqliteStore;
 use crate::tokens::TokenBook;
 
-/// The peer cache holds some 10,000 records of half a kilobyte; more is damage.
-const RELAY_STORE_MAX_MIB: u32 = 64;
 /// How long a stopping node waits for what it has in custody to be taken over (guess: the longest hop's time-out).
 const FLUSH_PATIENCE: Duration = Duration::from_secs(3);
 const FLUSH_STEP: Duration = Duration::from_millis(50);
@@ -54,8 +52,8 @@ impl Node {
         config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
         let (file, keyring) = unlock(&config, &password)?;
         drop(password);
-        let relay_store = SqliteStore::open(&config.data_dir, Half::Relay, RELAY_STORE_MAX_MIB)?;
-        let endpoint_store = SqliteStore::open(&config.data_dir, Half::Endpoint, config.store_max_mib)?;
+        let relay_store = SqliteStore::open_relay(&config.data_dir)?;
+        let endpoint_store = SqliteStore::open_endpoint(&config.data_dir, config.store_max_mib, &keyring.store)?;
         let (tokens, admin_token) = TokenBook::open(&config.data_dir)?;
         let listener = bind_api(config.api_listen).await?;
         let address = listener.local_addr().map_err(|error| cannot_serve(config.api_listen, &error))?;
@@ -88,13 +86,13 @@ impl Node {
             relay: relay_sender.clone(),
             desk: desk.clone(),
         };
-        let endpoint = with_people(endpoint, &keyring);
+        let endpoint = with_people(endpoint, &keyring, &overlay)?;
         let threads = Threads {
             relay: spawn("relay", desk.clone(), move || relay.run())?,
             endpoint: spawn("endpoint", desk.clone(), move || endpoint.run())?,
         };
 
-        let people = People::new(overlay, desk.clone(), file, keyring);
+        let people = People::new(overlay, clock.clone(), desk.clone(), file, keyring);
         let api = Arc::new(Api {
             address,
             clock,
@@ -241,10 +239,15 @@ impl RunningNode {
 /// Opens the key file, or makes one.
 fn unlock(config: &Config, password: &Password) -> Result<(KeyFile, Keyring), NodeError> {
     if let Some((file, contents)) = KeyFile::open(&config.data_dir, config.profile, password)? {
-        let keyring = Keyring::decode(&contents).ok_or_else(|| {
+        let (keyring, is_earlier) = Keyring::decode(&contents).ok_or_else(|| {
             let why = "what it holds is not what this version writes";
             NodeError::new(ErrorKind::Keys, "cannot use the key file", why, "Use the newer program that wrote it.")
         })?;
+        if is_earlier {
+            // Before anything is sealed with the keys that were drawn.
+            file.write(&keyring.encode())?;
+            tracing::info!("the key file was of an earlier version; it holds identities and the key of the store now");
+        }
         return Ok((file, keyring));
     }
     let (file, keyring) = (KeyFile::create(&config.data_dir, config.key_derivation, password)?, Keyring::generate());
@@ -297,19 +300,14 @@ fn held(config: &Config, relay: mpsc::Sender<RelayWork>) -> (HoldThread, Vec<Hel
     })
 }
 
-/// Tells the endpoint half whose messages to open, before it sees the first cell.
-fn with_people(mut endpoint: EndpointLoop, keyring: &Keyring) -> EndpointLoop {
-    let mut effects = Vec::new();
-    for (index, command) in (0..).zip(People::commands(keyring)) {
-        let input = EndpointInput::Command(mainframe_core::switchboard::CommandId(index), command);
-        endpoint.endpoint.handle(endpoint.clock.now(), input, &mut endpoint.store, &mut effects);
-    }
-    let refused = |effect: &&EndpointEffect| matches!(effect, EndpointEffect::Reply(_, EndpointReply::Refused(_)));
-    let refused = effects.iter().filter(refused).count();
+/// Tells the endpoint half whose messages to open and whose sessions to go on with, before it sees the first cell.
+fn with_people(mut endpoint: EndpointLoop, keyring: &Keyring, overlay: &Address) -> Result<EndpointLoop, NodeError> {
+    let commands = People::commands(keyring, overlay, endpoint.clock.now());
+    let refused = endpoint.introduce(commands)?;
     if refused > 0 {
         tracing::error!(refused, "the key file holds more people and topics than the node can scan for");
     }
-    endpoint
+    Ok(endpoint)
 }
 
 /// Starts a thread whose panic fails the node instead of leaving half of it running.

@@ -3,12 +3,13 @@
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use mainframe_base::{Address, Luminosity, Prefix};
-use mainframe_core::crypto::{PersonAddress, PersonKeys, parse_topic_key, reveal_topic_key};
+use mainframe_base::{Address, IdentityKey, Luminosity, Time};
+use mainframe_core::crypto::{parse_topic_key, reveal_topic_key};
 use mainframe_core::switchboard::{EndpointCommand, EndpointReply, OpenedBy, topic_fingerprint};
 use mainframe_sdk::{Person, Topic};
 
 use crate::api::Failure;
+use crate::clock::Clock;
 use crate::desk::{Answer, Desk};
 use crate::key_file::KeyFile;
 use crate::keyring::{Keyring, PersonEntry, TopicEntry};
@@ -21,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Shared by the interfaces.
 pub(crate) struct People {
     overlay: Address,
+    clock: Arc<Clock>,
     desk: Arc<Desk>,
     file: KeyFile,
     keyring: RwLock<Keyring>,
@@ -29,24 +31,40 @@ pub(crate) struct People {
 }
 
 impl People {
-    pub(crate) fn new(overlay: Address, desk: Arc<Desk>, file: KeyFile, keyring: Keyring) -> People {
-        People { overlay, desk, file, keyring: RwLock::new(keyring), changing: tokio::sync::Mutex::new(()) }
+    pub(crate) fn new(overlay: Address, clock: Arc<Clock>, desk: Arc<Desk>, file: KeyFile, keyring: Keyring) -> People {
+        People { overlay, clock, desk, file, keyring: RwLock::new(keyring), changing: tokio::sync::Mutex::new(()) }
     }
 
     /// What the endpoint half is told before anything else.
-    pub(crate) fn commands(keyring: &Keyring) -> Vec<EndpointCommand> {
-        let persons = keyring.persons.iter().map(|entry| EndpointCommand::AddPerson(entry.keys()));
+    pub(crate) fn commands(keyring: &Keyring, overlay: &Address, now: Time) -> Vec<EndpointCommand> {
+        let persons =
+            keyring.persons.iter().map(|entry| EndpointCommand::AddPersona(Box::new(entry.persona(overlay, now))));
         let topics = keyring.topics.iter().map(|entry| EndpointCommand::AddTopic(entry.key.clone()));
         persons.chain(topics).collect()
     }
 
-    /// The people of a principal, or everyone's.
-    pub(crate) fn persons(&self, principal: Option<&str>, luminosity: Luminosity) -> Vec<Person> {
+    /// The people of a principal, or everyone's; their addresses at this luminosity, or at that they were made with.
+    pub(crate) fn persons(&self, principal: Option<&str>, luminosity: Option<Luminosity>) -> Vec<Person> {
         let keyring = self.read();
         let mine = keyring.persons.iter().filter(|entry| principal.is_none_or(|name| name == entry.principal));
-        let mut persons: Vec<Person> = mine.map(|entry| self.person(entry, luminosity)).collect();
+        let mut persons: Vec<Person> =
+            mine.map(|entry| self.person(entry, luminosity.unwrap_or(entry.luminosity))).collect();
         persons.sort_by(|a, b| a.name.cmp(&b.name));
         persons
+    }
+
+    /// The person of a principal, or anybody's, who has this identity key or scan key.
+    pub(crate) fn identity_of(&self, key: &str, principal: Option<&str>) -> Result<IdentityKey, Failure> {
+        let keyring = self.read();
+        let mut mine = keyring.persons.iter().filter(|entry| principal.is_none_or(|name| name == entry.principal));
+        let entry = mine.find(|entry| entry.is_called(key)).ok_or_else(unknown_person)?;
+        Ok(entry.identity)
+    }
+
+    /// Whether a person is this principal's, or on this node at all.
+    pub(crate) fn has(&self, identity: &IdentityKey, principal: Option<&str>) -> bool {
+        let mine = |entry: &PersonEntry| principal.is_none_or(|name| name == entry.principal);
+        self.read().persons.iter().any(|entry| entry.identity == *identity && mine(entry))
     }
 
     /// The topics of a principal, or everyone's.
@@ -87,9 +105,10 @@ impl People {
         if keyring.persons.iter().any(|other| other.name == name && other.principal == principal) {
             return Err(Failure::conflict(format!("a person named {name} is there already")));
         }
-        let entry = PersonEntry::new(name, principal, &PersonKeys::generate(&mut random::generator()));
+        let entry = PersonEntry::generate(name, principal, luminosity);
         keyring.persons.push(entry.clone());
-        self.change(keyring, Some(EndpointCommand::AddPerson(entry.keys()))).await?;
+        let persona = Box::new(entry.persona(&self.overlay, self.clock.now()));
+        self.change(keyring, Some(EndpointCommand::AddPersona(persona))).await?;
         Ok(self.person(&entry, luminosity))
     }
 
@@ -97,11 +116,12 @@ impl People {
     pub(crate) async fn remove_person(&self, key: &str, principal: Option<&str>) -> Result<(), Failure> {
         let _alone = self.changing.lock().await;
         let mut keyring = self.read().clone();
-        let found = keyring.persons.iter().position(|entry| {
-            entry.scan_key.to_string() == key && principal.is_none_or(|name| name == entry.principal)
-        });
-        let entry = keyring.persons.remove(found.ok_or_else(|| Failure::not_found("there is no such person"))?);
-        self.change(keyring, Some(EndpointCommand::RemovePerson(entry.scan_key))).await
+        let found = keyring
+            .persons
+            .iter()
+            .position(|entry| entry.is_called(key) && principal.is_none_or(|name| name == entry.principal));
+        let entry = keyring.persons.remove(found.ok_or_else(unknown_person)?);
+        self.change(keyring, Some(EndpointCommand::RemovePersona(entry.identity))).await
     }
 
     /// Reads a topic, with the key others gave or a new one.
@@ -174,15 +194,18 @@ impl People {
     }
 
     fn person(&self, entry: &PersonEntry, luminosity: Luminosity) -> Person {
-        let region = Prefix::of(&self.overlay, luminosity);
-        let scan_key = entry.scan_key;
         Person {
             name: entry.name.clone(),
-            key: scan_key.to_string(),
-            address: PersonAddress { scan_key, region }.to_string(),
+            identity: entry.identity.to_string(),
+            key: entry.scan_key.to_string(),
+            address: entry.address(&self.overlay, luminosity).to_string(),
             principal: entry.principal.clone(),
         }
     }
+}
+
+fn unknown_person() -> Failure {
+    Failure::not_found("there is no such person")
 }
 
 fn topic(entry: &TopicEntry, key: Option<String>) -> Topic {

@@ -15,12 +15,16 @@ pub enum ErrorCode {
     Forbidden,
     /// The request did not come as a local program's would: its Host or Origin names another place (403).
     WrongHost,
-    /// There is no such person, topic, token or route (404).
+    /// There is no such person, contact, session, topic, token or route (404).
     NotFound,
     /// The route exists, the method does not (405).
     MethodNotAllowed,
     /// It exists already (409).
     Conflict,
+    /// What a session's members agreed on does not allow it (409).
+    AgainstTerms,
+    /// The card or invitation has expired (410).
+    Expired,
     /// The request's body is longer than the route allows (413).
     TooLarge,
     /// Queues are full, or the node is starting: nothing was kept, try again in a moment (503).
@@ -37,6 +41,8 @@ pub enum ErrorCode {
     TooLong,
     /// The node keeps as many people's or topics' keys as it can scan for (422).
     TooManyKeys,
+    /// There are as many contacts or invitations as can be kept (422).
+    TooManyContacts,
     /// The node listens to as many regions as it can (422).
     TooManyRegions,
     /// The store could not keep what would have to be kept; the node stops (503).

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ErrorCode, Message};
+use crate::{ContactEvent, ErrorCode, Message, SessionEvent};
 
 /// What became of a packet this node sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
@@ -37,13 +37,17 @@ pub enum TraceStep {
 
 /// One event of the stream (`GET events`), as JSON with a `type`.
 ///
-/// Messages need scope `read` and are the principal's own; outcomes need `send` and are of the principal's own
+/// Messages and news of contacts and sessions need scope `read` and are the principal's own; outcomes need `send` and are of the principal's own
 /// packets; everything about peers and traces needs `admin`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
     /// A message was opened, and is kept.
     Message(Message),
+    /// Something happened with a contact of one of the principal's people.
+    Contact(ContactEvent),
+    /// Something happened in a session of one of the principal's people.
+    Session(SessionEvent),
     /// What became of a packet.
     Packet {
         /// Which.
@@ -91,7 +95,8 @@ pub enum Event {
         /// When.
         at_ms: u64,
     },
-    /// The listener was too slow and missed so many events. Missed messages are in the inbox.
+    /// The listener was too slow and missed so many events. Missed messages are in the inbox and in
+    /// their sessions.
     Missed {
         /// How many.
         events: u64,
@@ -101,12 +106,18 @@ pub enum Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SessionChange;
 
     #[test]
     fn an_event_says_its_type_first() {
         let event = Event::Packet { id: "ab".into(), outcome: PacketOutcome::Failed(ErrorCode::TimedOut) };
         let text = serde_json::to_string(&event).unwrap();
         assert_eq!(text, r#"{"type":"packet","id":"ab","outcome":{"failed":"timed_out"}}"#);
+        assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+        let (person, session) = ("aa".to_owned(), "bb".to_owned());
+        let event = Event::Session(SessionEvent { person, session, change: SessionChange::Stranded });
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(text, r#"{"type":"session","person":"aa","session":"bb","change":"stranded"}"#);
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
     }
 }

@@ -16,11 +16,17 @@
 //! # }
 //! ```
 //!
+//! People talk in sessions: they exchange cards ([`Client::card`], [`Client::add_contact`]), and say and hear what they
+//! have to say ([`Client::say`], [`Client::session_messages`], [`Client::events`]) until everybody has it, in the same
+//! order everywhere, whoever is away meanwhile. [`Client::send`] is the layer below: one packet, sent once.
+//!
 //! Binary values are lower-case hexadecimal text; moments are milliseconds since the Unix epoch; regions are written
 //! `*`, binary digits up to 16 bits, or `hex/bits` (see [`mainframe_base::Prefix`]).
 
+mod card;
 mod client;
 mod configuration;
+mod contact;
 mod endpoint_file;
 mod error;
 mod event;
@@ -29,11 +35,16 @@ mod message;
 mod people;
 mod sending;
 mod server_sent;
+mod session;
 mod status;
 mod token;
 
+pub use card::{Card, Invitation, InvitationView, Invitations, Invite};
 pub use client::Client;
 pub use configuration::{ConfigValue, Configuration};
+pub use contact::{
+    AddContact, AddedContact, Contact, ContactChange, ContactEvent, Contacts, DeclineContact, Safety, Standing,
+};
 pub use endpoint_file::{ENDPOINT_FILE, EndpointFile};
 pub use error::{ApiError, Error, ErrorCode};
 pub use event::{Event, PacketOutcome, TraceStep};
@@ -42,6 +53,11 @@ pub use message::{Body, Inbox, Message, Reader};
 pub use people::{AddPerson, AddTopic, Person, Persons, Topic, Topics};
 pub use sending::{BATCH_MAX, BatchResult, Hold, Quote, SendBatch, SendBatchResults, SendRequest, Sent};
 pub use server_sent::EventStream;
+pub use session::{
+    AddMember, ChangeSession, CreateGroup, CreatedSession, Device, MarkRead, Member, MessageProgress, MessageState,
+    PersonProgress, Said, Say, Session, SessionChange, SessionEvent, SessionKind, SessionMessage, SessionMessages,
+    Sessions,
+};
 pub use status::{
     ConnectRequest, EndpointStatus, EstimateRequest, Peer, Peers, Reach, RegionEstimate, RelayStatus, Role, RoleReason,
     SizeEstimate, Status,

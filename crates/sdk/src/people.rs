@@ -7,9 +7,9 @@ use utoipa::ToSchema;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddPerson {
-    /// A name of 1 to 64 characters, known on this node only.
+    /// A name of 1 to 64 characters. It stands on the person's card, as far as there is room (54 bytes).
     pub name: String,
-    /// How many bits of this node's position the person's address tells: 0..=254 or 256. By default all, and on a guest as
+    /// How many bits of this node's position the person's address and card tell: 0..=254 or 256. By default all, and on a guest as
     /// many as the relays near it cover: nobody would hand it what is sent to more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub luminosity: Option<u16>,
@@ -25,8 +25,10 @@ impl AddPerson {
 /// A person of this node.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Person {
-    /// Its name on this node.
+    /// Its name on this node, and on its card.
     pub name: String,
+    /// Its identity key, 64 hex digits: who it is to everyone it talks to.
+    pub identity: String,
     /// Its scan key, 64 hex digits.
     pub key: String,
     /// What to give to others: `mfp:…`, the key and a region.

@@ -8,8 +8,8 @@ use futures::{Stream, StreamExt};
 
 use crate::{Error, Event};
 
-/// Bytes of one event: a 16 KiB cell's body in JSON escapes, six for one, with room.
-const EVENT_LENGTH_MAX: usize = 256 * 1_024;
+/// Bytes of one event: a session's longest message, 96 KiB, in JSON escapes, six for one, with room.
+const EVENT_LENGTH_MAX: usize = 640 * 1_024;
 
 type Bytes = Pin<Box<dyn Stream<Item = Result<Vec<u8>, Error>> + Send>>;
 

@@ -121,6 +121,12 @@ pub struct EndpointStatus {
     pub scanned: u64,
     /// Cells opened since the start.
     pub opened: u64,
+    /// Sessions of all its people.
+    #[serde(default)]
+    pub sessions: u64,
+    /// Cells of sessions that wait until the relay half has room.
+    #[serde(default)]
+    pub unsent: u64,
     /// Cells waiting to be looked at.
     pub waiting: u64,
     /// Bytes of recent foreign cells kept for keys that may come.

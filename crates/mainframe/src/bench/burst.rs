@@ -126,7 +126,9 @@ async fn listen(network: &Network, tally: &Arc<Mutex<Tally>>) -> anyhow::Result<
                         deliver(&tally, message.body);
                     }
                     Event::Missed { .. } => last = catch_up(&client, &tally, last).await,
-                    Event::Packet { .. }
+                    Event::Contact(_)
+                    | Event::Session(_)
+                    | Event::Packet { .. }
                     | Event::Joined { .. }
                     | Event::PeerUp { .. }
                     | Event::PeerDown { .. }

@@ -28,7 +28,7 @@ pub(crate) async fn run(global: &Global, wanted: &Send, output: &Output) -> anyh
         hold: hold(wanted.hold),
         budget: None,
         instead_of: wanted.instead_of.clone(),
-        body: Body::from_bytes(text(wanted)?),
+        body: Body::from_bytes(text(wanted.text.as_deref(), INPUT_MAX)?),
     };
     let sent = reach::answer(global, client.send(&request)).await?;
     output.result(&sent, || describe(&sent))?;
@@ -67,18 +67,22 @@ fn receiver(wanted: &Send) -> anyhow::Result<String> {
     }
 }
 
-fn text(wanted: &Send) -> anyhow::Result<Vec<u8>> {
-    match wanted.text.as_deref() {
+/// What to say: the text itself, or standard input, of which at most `length_max` bytes are read.
+///
+/// # Errors
+/// If standard input cannot be read.
+pub(super) fn text(given: Option<&str>, length_max: u64) -> anyhow::Result<Vec<u8>> {
+    match given {
         None | Some("-") => {
             let mut bytes = Vec::new();
-            std::io::stdin().lock().take(INPUT_MAX).read_to_end(&mut bytes).context("cannot read standard input")?;
+            std::io::stdin().lock().take(length_max).read_to_end(&mut bytes).context("cannot read standard input")?;
             Ok(bytes)
         }
         Some(text) => Ok(text.as_bytes().to_vec()),
     }
 }
 
-fn hold(hold: Hold) -> sdk::Hold {
+pub(super) fn hold(hold: Hold) -> sdk::Hold {
     match hold {
         Hold::Live => sdk::Hold::Live,
         Hold::Hour => sdk::Hold::Hour,

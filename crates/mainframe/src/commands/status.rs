@@ -105,8 +105,8 @@ fn opened(endpoint: Option<&EndpointStatus>) -> String {
     endpoint.map_or_else(
         || NOT_TOLD.to_owned(),
         |endpoint| {
-            let EndpointStatus { opened, scanned, persons, topics, .. } = endpoint;
-            format!("{opened} of {scanned} cells, for {persons} persons and {topics} topics")
+            let EndpointStatus { opened, scanned, persons, topics, sessions, .. } = endpoint;
+            format!("{opened} of {scanned} cells, for {persons} persons, {sessions} sessions and {topics} topics")
         },
     )
 }

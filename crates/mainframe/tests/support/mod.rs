@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 const MAINFRAME: &str = env!("CARGO_BIN_EXE_mainframe");
 
 /// A home directory of its own, so that no test meets another's nodes or the developer's.
@@ -188,4 +189,23 @@ pub(crate) fn commands(page: &str) -> Vec<String> {
         }
     }
     commands
+}
+
+/// The commands of these pages, one after another, in one shell.
+pub(crate) fn play(home: &Home, pages: &[&str]) -> Done {
+    let makefile = std::fs::read_to_string(format!("{ROOT}/Makefile")).unwrap();
+    // Whatever fails in between, the network of the guide is stopped, and Bob's node if it was started anew.
+    let mut script = "set -e\n\
+        stop() { mainframe --data-dir $HOME/.local/share/mainframe/devnet/bob down --quiet; mainframe devnet down --quiet; }\n\
+        trap 'stop 2>/dev/null || true' EXIT\n"
+        .to_owned();
+    for page in pages {
+        for command in commands(&std::fs::read_to_string(format!("{ROOT}/{page}")).unwrap()) {
+            match command.strip_prefix("make ") {
+                Some(target) => assert!(makefile.contains(&format!("\n{target}:")), "{page}: no target {target}"),
+                None => script.push_str(&format!("echo '== {}' >&2\n{command}\n", command.replace('\'', ""))),
+            }
+        }
+    }
+    run_to_end(home.shell(&script))
 }

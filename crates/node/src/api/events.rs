@@ -15,7 +15,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::payload::Parameters;
-use super::{Api, Failure, inbox, views};
+use super::{Api, Failure, inbox, session_views, views};
 use crate::desk::News;
 use crate::tokens::Caller;
 
@@ -116,6 +116,10 @@ impl Listener {
     fn take(&mut self, news: &News) {
         let event = match news {
             News::Message(message) => self.message(message),
+            News::Person(person, event) => {
+                let theirs = self.caller.may(Scope::Read) && self.api.people.has(person, self.caller.sees());
+                theirs.then(|| session_views::event(*person, event))
+            }
             News::Packet(id, outcome, principal) => {
                 let mine = principal.as_deref() == Some(&*self.caller.principal) && self.caller.may(Scope::Send);
                 let event = || Event::Packet { id: id.to_string(), outcome: views::outcome(*outcome) };
@@ -170,7 +174,9 @@ fn written(event: &Event) -> sse::Event {
     let written = sse::Event::default().data(text);
     match event {
         Event::Message(message) => written.id(message.sequence.to_string()),
-        Event::Packet { .. }
+        Event::Contact(_)
+        | Event::Session(_)
+        | Event::Packet { .. }
         | Event::Joined { .. }
         | Event::PeerUp { .. }
         | Event::PeerDown { .. }

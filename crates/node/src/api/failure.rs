@@ -84,11 +84,14 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::Forbidden | ErrorCode::WrongHost => StatusCode::FORBIDDEN,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
         ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        ErrorCode::Conflict => StatusCode::CONFLICT,
+        ErrorCode::Conflict | ErrorCode::AgainstTerms => StatusCode::CONFLICT,
+        ErrorCode::Expired => StatusCode::GONE,
         ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorCode::OverBudget | ErrorCode::TooLong | ErrorCode::TooManyKeys | ErrorCode::TooManyRegions => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        ErrorCode::OverBudget
+        | ErrorCode::TooLong
+        | ErrorCode::TooManyKeys
+        | ErrorCode::TooManyContacts
+        | ErrorCode::TooManyRegions => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorCode::Busy
         | ErrorCode::NotConnected
         | ErrorCode::NoProgress

@@ -52,6 +52,8 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, caller: Caller) -> Resu
     holding(&mut page, &relay.hold, api.refusal.borrow().is_some() || relay.hold.refusing);
     page.gauge("mainframe_endpoint_persons", "People scanned for.", endpoint.persons);
     page.gauge("mainframe_endpoint_topics", "Topics read.", endpoint.topics);
+    page.gauge("mainframe_endpoint_sessions", "Sessions of all people.", endpoint.sessions);
+    page.gauge("mainframe_endpoint_unsent_cells", "Cells of sessions that wait to be sent.", endpoint.unsent);
     page.gauge("mainframe_endpoint_waiting_cells", "Cells waiting to be looked at.", endpoint.waiting);
     page.counter("mainframe_endpoint_scanned_total", "Cells looked at.", endpoint.scanned);
     page.counter("mainframe_endpoint_overflowed_total", "Cells that made room for newer ones.", endpoint.overflowed);

@@ -2,6 +2,8 @@
 //!
 //! Each route is declared once, with its documentation; router and description are made from the same list.
 
+mod cards;
+mod contacts;
 mod events;
 mod failure;
 mod guard;
@@ -10,8 +12,12 @@ mod metrics;
 mod node;
 mod payload;
 mod people;
+mod persona;
 mod regions;
 mod sending;
+mod session_views;
+mod sessions;
+mod talking;
 mod tokens;
 mod views;
 
@@ -44,6 +50,8 @@ pub(crate) use failure::Failure;
 const REQUEST_LENGTH_MAX: usize = 64 << 10;
 /// Bytes of a batch: 256 of the largest cells in base64.
 const BATCH_LENGTH_MAX: usize = 6 << 20;
+/// Bytes of what is said in a session: the longest message in JSON escapes, six for one, with room.
+const SAY_LENGTH_MAX: usize = 640 << 10;
 /// How long a half of the core may take to answer (guess: a hundred ticks).
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -93,6 +101,9 @@ struct Description;
 fn documented() -> OpenApiRouter<Arc<Api>> {
     let batch =
         OpenApiRouter::new().routes(routes!(sending::send_batch)).layer(DefaultBodyLimit::max(BATCH_LENGTH_MAX));
+    let talking = OpenApiRouter::new()
+        .routes(routes!(talking::messages, talking::say))
+        .layer(DefaultBodyLimit::max(SAY_LENGTH_MAX));
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(node::status))
         .routes(routes!(node::peers, node::connect))
@@ -104,6 +115,24 @@ fn documented() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(node::shutdown))
         .routes(routes!(people::persons, people::add_person))
         .routes(routes!(people::remove_person))
+        .routes(routes!(cards::card))
+        .routes(routes!(cards::invitations, cards::invite))
+        .routes(routes!(cards::withdraw))
+        .routes(routes!(contacts::contacts, contacts::add))
+        .routes(routes!(contacts::remove))
+        .routes(routes!(contacts::accept))
+        .routes(routes!(contacts::decline))
+        .routes(routes!(contacts::block))
+        .routes(routes!(contacts::unblock))
+        .routes(routes!(contacts::safety))
+        .routes(routes!(sessions::sessions, sessions::create))
+        .routes(routes!(sessions::one, sessions::change))
+        .routes(routes!(sessions::add_member))
+        .routes(routes!(sessions::remove_member))
+        .routes(routes!(sessions::leave))
+        .routes(routes!(sessions::renew))
+        .routes(routes!(talking::message, talking::take_back))
+        .routes(routes!(talking::mark_read))
         .routes(routes!(people::topics, people::add_topic))
         .routes(routes!(people::remove_topic))
         .routes(routes!(sending::send))
@@ -116,6 +145,7 @@ fn documented() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(metrics::metrics))
         .layer(DefaultBodyLimit::max(REQUEST_LENGTH_MAX))
         .merge(batch)
+        .merge(talking)
 }
 
 /// The description of every route, OpenAPI 3.1.

@@ -24,7 +24,7 @@ const GUEST_DARKER_BITS: u16 = 2;
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PersonsQuery {
-    /// Bits of this node's position the addresses tell; without it all, or for a guest as many as its relays cover.
+    /// Bits of this node's position the addresses tell; without it as many as they were made with.
     luminosity: Option<u16>,
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn persons(
     Parameters(query): Parameters<PersonsQuery>,
 ) -> Result<Json<Persons>, Failure> {
     caller.needs(Scope::Persons)?;
-    let luminosity = luminosity_of(&api, query.luminosity).await?;
+    let luminosity = query.luminosity.map(luminosity).transpose()?;
     Ok(Json(Persons { persons: api.people.persons(caller.sees(), luminosity) }))
 }
 
@@ -80,7 +80,8 @@ pub(super) async fn add_person(
 }
 
 /// Forgets a person and its key for ever.
-#[utoipa::path(delete, path = "/api/v1/persons/{key}", params(("key" = String, Path, description = "Its scan key")),
+#[utoipa::path(delete, path = "/api/v1/persons/{person}",
+    params(("person" = String, Path, description = "Its identity key or scan key")),
     security(("token" = ["persons"])), responses((status = 204), (status = "default", body = ApiError)))]
 pub(super) async fn remove_person(
     State(api): State<Arc<Api>>,

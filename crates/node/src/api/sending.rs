@@ -131,7 +131,7 @@ fn size_class(body_length: usize) -> SizeClass {
     if fits_small { SizeClass::T } else { SizeClass::B }
 }
 
-fn hold_class(hold: Hold) -> HoldClass {
+pub(super) fn hold_class(hold: Hold) -> HoldClass {
     match hold {
         Hold::Live => HoldClass::Live,
         Hold::Hour => HoldClass::Hour,

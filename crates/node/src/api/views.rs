@@ -108,6 +108,8 @@ pub(super) fn endpoint_status(status: EndpointStatus, overflowed: u64) -> sdk::E
         topics: status.topics as u64,
         scanned: status.scanned,
         opened: status.opened,
+        sessions: status.sessions as u64,
+        unsent: status.unsent as u64,
         waiting: status.waiting as u64,
         recent_bytes: status.recent_bytes as u64,
         overflowed,

@@ -2,7 +2,8 @@
 
 use mainframe_node::CONFIG_KEYS;
 use mainframe_sdk::{
-    AddPerson, AddTopic, ApiError, AttendRequest, Attended, CreateToken, Event, Person, SendRequest, Sent,
+    AddContact, AddPerson, AddTopic, ApiError, AttendRequest, Attended, Contact, CreateGroup, CreateToken, Event,
+    Invite, Person, Said, Say, SendRequest, Sent,
 };
 use serde::de::DeserializeOwned;
 
@@ -17,11 +18,17 @@ fn reads<T: DeserializeOwned>(text: &str) {
 fn every_example_of_the_api_is_what_the_types_say() {
     let blocks: Vec<(&str, &str)> =
         API.split("```json ").skip(1).map(|rest| rest.split_once("```").unwrap().0.split_once('\n').unwrap()).collect();
-    assert!(blocks.len() >= 7);
+    assert!(blocks.len() >= 15);
     for (name, text) in blocks {
         match name {
             "AttendRequest" => reads::<AttendRequest>(text),
             "Attended" => reads::<Attended>(text),
+            "AddContact" => reads::<AddContact>(text),
+            "Contact" => reads::<Contact>(text),
+            "CreateGroup" => reads::<CreateGroup>(text),
+            "Invite" => reads::<Invite>(text),
+            "Said" => reads::<Said>(text),
+            "Say" => reads::<Say>(text),
             "AddPerson" => reads::<AddPerson>(text),
             "Person" => reads::<Person>(text),
             "AddTopic" => reads::<AddTopic>(text),

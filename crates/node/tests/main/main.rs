@@ -8,5 +8,7 @@ mod guide;
 mod held;
 mod holding;
 mod network;
+mod people;
 mod starting;
+mod upgrading;
 mod world;

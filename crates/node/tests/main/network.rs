@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::world::{config, joined, start, try_start, until};
 
 /// So many nodes that have joined one network.
-async fn network(count: usize) -> Vec<(TempDir, RunningNode)> {
+pub(crate) async fn network(count: usize) -> Vec<(TempDir, RunningNode)> {
     let mut nodes = vec![start(&[]).await];
     let first = nodes[0].1.locators()[0].to_string();
     for _ in 1..count {
@@ -24,7 +24,7 @@ async fn network(count: usize) -> Vec<(TempDir, RunningNode)> {
     nodes
 }
 
-async fn stop(nodes: Vec<(TempDir, RunningNode)>) {
+pub(crate) async fn stop(nodes: Vec<(TempDir, RunningNode)>) {
     for (_, node) in nodes {
         node.shutdown().await.unwrap();
     }

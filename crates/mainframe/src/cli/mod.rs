@@ -1,10 +1,14 @@
 //! The command tree: what can be typed, and nothing about what it does.
 
+mod people;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mainframe_base::{Locator, Prefix};
+
+pub(crate) use people::{Contact, ContactCommand, Group, GroupCommand, Id, Me, Progress, Session, SessionCommand};
 
 /// Everything the binary can be told.
 #[derive(Parser, Debug)]
@@ -66,6 +70,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Run a node in the foreground; creates its keys the first time.
     Up(Up),
+    /// Stop the node in good order.
+    Down,
     /// Say how the node is.
     Status {
         /// Repeat every two seconds.
@@ -75,7 +81,16 @@ pub(crate) enum Command {
     /// Read the configuration.
     #[command(subcommand)]
     Config(Config),
-    /// People whose messages this node opens.
+    /// Who one is: cards and invitations.
+    #[command(subcommand)]
+    Id(Id),
+    /// Whom one knows, and who would like to be known.
+    Contact(Contact),
+    /// What is said, between two or in a group: nothing is lost, nothing comes twice.
+    Session(Session),
+    /// Groups and their members.
+    Group(Group),
+    /// Addresses for single packets, below sessions.
     #[command(subcommand)]
     Person(Person),
     /// Keys shared by everyone who reads a topic.

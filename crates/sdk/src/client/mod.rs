@@ -1,5 +1,8 @@
 //! The client: one method for each route.
 
+mod contacts;
+mod sessions;
+
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -103,7 +106,7 @@ impl Client {
         self.get(&format!("/api/v1/quote?luminosity={luminosity}")).await
     }
 
-    /// The principal's people, their addresses at full luminosity or the one given. Scope `persons`.
+    /// The principal's people, their addresses at the luminosity they were made with or the one given. Scope `persons`.
     pub async fn persons(&self, luminosity: Option<u16>) -> Result<Persons, Error> {
         match luminosity {
             Some(bits) => self.get(&format!("/api/v1/persons?luminosity={bits}")).await,
@@ -116,7 +119,7 @@ impl Client {
         self.post("/api/v1/persons", request).await
     }
 
-    /// Forgets a person and its key for ever, by its key in hex. Scope `persons`.
+    /// Forgets a person and its key for ever, by its identity key or scan key in hex. Scope `persons`.
     pub async fn remove_person(&self, key: &str) -> Result<(), Error> {
         self.call_empty(Method::DELETE, &format!("/api/v1/persons/{}", segment(key)), None::<&()>).await
     }
