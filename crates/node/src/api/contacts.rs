@@ -10,7 +10,9 @@ use mainframe_core::crypto::{Invitation, ParseCodeError, SafetyNumber};
 use mainframe_core::session::contact::{ContactStanding, ContactView, Ending, Fact, Standing, Whom};
 use mainframe_core::session::{Answer, Order};
 use mainframe_sdk as sdk;
-use mainframe_sdk::{AddContact, AddedContact, ApiError, ContactChange, Contacts, DeclineContact, Safety, Scope};
+use mainframe_sdk::{
+    AddContact, AddedContact, ApiError, ContactChange, Contacts, DeclineContact, ErrorCode, Safety, Scope,
+};
 use serde::Deserialize;
 
 use super::payload::{Parameters, Payload};
@@ -66,7 +68,9 @@ pub(super) async fn add(
     Payload(request): Payload<AddContact>,
 ) -> Result<(StatusCode, Json<AddedContact>), Failure> {
     let persona = Persona::of(&api, &caller, &person, Scope::Persons)?;
-    let whom = whom(&request.to).map_err(|error| Failure::bad_request("nobody was greeted", error))?;
+    let whom = whom(&request.to).map_err(|error| {
+        Failure::new(ErrorCode::BadRequest, "nobody was greeted", error, "Copy it again, or ask for another one.")
+    })?;
     let answer = persona.order(Order::AddContact(whom, request.greeting)).await?;
     let Answer::Contact(key) = answer else { return Err(another(&answer)) };
     Ok((StatusCode::ACCEPTED, Json(AddedContact { key: key.to_string() })))

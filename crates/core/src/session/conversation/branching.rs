@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use mainframe_base::{DeviceKey, IdentityKey, SessionId, Signature as DeviceSignature, Time};
-use mainframe_mls::{CommitFacts, DeviceSecret, EpochId, Group, verify};
+use mainframe_mls::{CommitFacts, DeviceSecret, EpochId, Group, Rows, verify};
 
 use super::{Branch, Conversation, ConversationFact, Scene, certificate_of, export, facts_of, members_of, ordering_of};
 use crate::session::epoch::{Epoch, EpochFacts};
@@ -209,6 +209,11 @@ impl Conversation {
             return;
         }
         let Some(bytes) = self.candidates.get(&id).cloned() else { return };
+        if self.is_stuck {
+            self.is_stranded = true;
+            scene.out.facts.push(ConversationFact::Stranded);
+            return;
+        }
         self.stand_on_parent(scene, parent);
         let facts = match self.group.merge(&bytes) {
             Ok(facts) => facts,
@@ -257,7 +262,11 @@ impl Conversation {
         if parent != self.deciding() {
             return;
         }
+        if self.is_stranded {
+            return;
+        }
         let Some(branch) = self.branch.take() else { return };
+        self.is_stuck = false;
         let (by, changes) = self.describe(&branch, &id);
         self.drop_snapshot(scene.tx);
         self.said_on_branch.clear();
@@ -294,7 +303,8 @@ impl Conversation {
 
     /// A day without a decision: forward secrecy is worth more than the way back (review P34).
     fn burn_way_back(&mut self, scene: &mut Scene<'_>) {
-        if self.branch.is_some() {
+        if let Some(branch) = &mut self.branch {
+            branch.snapshot = Rows::new();
             self.is_stuck = true;
             self.drop_snapshot(scene.tx);
         }

@@ -174,6 +174,8 @@ pub(super) struct Conversation {
     is_removed: bool,
     /// The way back to the parent is burnt although nothing is decided.
     is_stuck: bool,
+    /// And another commit won: we have to be added again.
+    is_stranded: bool,
     originals: VecDeque<(MessageId, Vec<u8>)>,
     assembly: Assembly<(EpochId, u32)>,
     is_dirty: bool,
@@ -259,6 +261,7 @@ impl Conversation {
             said_on_branch: Vec::new(),
             is_removed: false,
             is_stuck: false,
+            is_stranded: false,
             originals: VecDeque::new(),
             assembly: Assembly::new(),
             is_dirty: true,

@@ -101,6 +101,7 @@ impl Conversation {
             said_on_branch: head.said_on_branch,
             is_removed: head.is_removed,
             is_stuck: head.is_stuck,
+            is_stranded: false,
             originals: VecDeque::new(),
             assembly: Assembly::new(),
             is_dirty: false,
