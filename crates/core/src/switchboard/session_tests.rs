@@ -199,6 +199,38 @@ fn who_starts_again_before_his_commit_was_heard_says_it_again() {
 }
 
 #[test]
+fn whoever_is_to_be_removed_is_owed_what_is_said_until_that_is_certain() {
+    let mut rehearsal = Rehearsal::of(4);
+    let session = group(&mut rehearsal, 4);
+    rehearsal.cut_off.extend([2, 3]);
+    let person = rehearsal.devices[3].key;
+    rehearsal.order(0, Order::RemoveMember(session, person)).unwrap();
+    rehearsal.pass(MINUTE_MS);
+    let number = rehearsal.say(1, session, "perhaps for you");
+    let view = rehearsal.sessions(1).into_iter().find(|view| view.id == session).unwrap();
+    assert!(view.unconfirmed_since.is_some() && view.members.len() == 3);
+    let Ok(Answer::Progress(progress)) = rehearsal.order(1, Order::Progress(session, number)) else { panic!("none") };
+    assert!(progress.iter().any(|one| one.person == person && !one.delivered));
+}
+
+#[test]
+fn who_slept_for_days_while_keys_were_renewed_is_not_left_behind() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    rehearsal.loss_percent = 100;
+    rehearsal.order(0, Order::Renew(session)).unwrap();
+    rehearsal.pass(2 * 24 * 60 * MINUTE_MS);
+    rehearsal.loss_percent = 0;
+    rehearsal.crash(1);
+    rehearsal.say(1, session, "good morning");
+    rehearsal.pass(10 * MINUTE_MS);
+    rehearsal.say(0, session, "at last");
+    rehearsal.pass(10 * MINUTE_MS);
+    assert_eq!(rehearsal.texts(1, session), ["good morning", "at last"]);
+    assert_eq!(rehearsal.sessions(0)[0].epoch, rehearsal.sessions(1)[0].epoch);
+}
+
+#[test]
 fn what_is_lost_on_the_way_is_said_again() {
     let mut rehearsal = Rehearsal::of(2);
     let session = rehearsal.befriend(0, 1);

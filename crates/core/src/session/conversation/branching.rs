@@ -11,6 +11,7 @@ use mainframe_mls::{CommitFacts, DeviceSecret, EpochId, Group, Rows, verify};
 use super::{Branch, Conversation, ConversationFact, Scene, certificate_of, export, facts_of, members_of, ordering_of};
 use crate::session::epoch::{Epoch, EpochFacts};
 use crate::session::fragment::FrameKind;
+use crate::session::ledger::Member;
 use crate::session::ordering::{
     Commit, CommitId, Leaf, Notary, Ordering, OrderingFact, OrderingOut, OrderingScene, Removal, Signature, Signed,
     Wish,
@@ -251,10 +252,20 @@ impl Conversation {
             return tracing::error!("a commit that was judged leads to an epoch that is none");
         };
         let epoch = Epoch::begin(facts, |leaf| export(&self.group, leaf));
-        let members = members_of(&epoch.facts);
+        let members = self.members_until_final(&epoch.facts);
         (self.current, self.terms) = (epoch.facts.id, terms);
         self.add_epoch(scene, epoch);
         self.with_ledger(scene, |ledger, scene| ledger.set_members(scene, &members));
+    }
+
+    /// Who is owed what is said while the commit that led to an epoch may still lose: whoever it removes, too, for otherwise
+    /// nothing would be owed to him any more if he stays.
+    fn members_until_final(&self, facts: &EpochFacts) -> Vec<Member> {
+        let mut members = members_of(facts);
+        let parent = self.branch.as_ref().and_then(|branch| self.epoch(&branch.parent));
+        let leaving = parent.map(|parent| members_of(&parent.facts)).unwrap_or_default();
+        members.extend(leaving.into_iter().filter(|one| facts.seats.iter().all(|seat| seat.id() != one.device)));
+        members
     }
 
     /// The commit counts: there is no way back, and the next one may come.
@@ -278,6 +289,7 @@ impl Conversation {
         self.keep_only_candidate(scene.tx, &parent, &id);
         self.asked.clear();
         let facts = self.present().clone();
+        self.with_ledger(scene, |ledger, scene| ledger.set_members(scene, &members_of(&facts)));
         match ordering_of(&facts, scene.config) {
             Some(ordering) => drop(self.orderings.insert(facts.id, ordering)),
             None => tracing::error!("an epoch in which nothing can be decided"),
