@@ -55,8 +55,8 @@ pub struct LedgerConfig {
     pub asleep_after_ms: u64,
     /// After how long an own message that not everybody has is given up; and a cause that a member owes us.
     pub give_up_ms: u64,
-    /// After how long a cause is given up whose author is no member: as long as the network holds cells, and an hour for
-    /// clocks that differ.
+    /// After how long a cause is given up whose author is no member: what he still sends is not heard, and whoever passes on
+    /// what he said had time to.
     pub give_up_departed_ms: u64,
     /// After how long a newcomer gives up a cause that may have been said before he came: its author would have told him
     /// if he were awake.
@@ -79,7 +79,7 @@ impl Default for LedgerConfig {
             timeout_max_ms: HOUR_MS,
             asleep_after_ms: HOUR_MS / 6,
             give_up_ms: 30 * DAY_MS,
-            give_up_departed_ms: 73 * HOUR_MS,
+            give_up_departed_ms: HOUR_MS,
             give_up_hearsay_ms: 120_000,
             tells_reads: true,
         }

@@ -145,6 +145,7 @@ impl Ledger {
             if let Some(cause) = self.missing_cause(&id, &blocked.parents) {
                 let ask_at = self.after(scene.now, self.config.nack_delay_ms);
                 self.waiting.wait_for(id, cause, ask_at);
+                self.waiting.end_at(id, scene.now + self.patience_ms(&cause));
                 continue;
             }
             waiters.extend(self.let_in(scene, id));
@@ -190,18 +191,31 @@ impl Ledger {
     /// Gives up causes that were waited for too long.
     pub(super) fn give_up_causes(&mut self, scene: &mut LedgerScene<'_>) {
         while let Some(id) = self.waiting.ended(scene.now) {
-            let first = self.waiting.first_of(id.author).unwrap_or(id);
-            let until = self.waiting.get(&first).map_or(scene.now, |blocked| blocked.until);
-            if until <= scene.now {
-                self.force(scene, first);
-            } else {
-                self.waiting.end_at(id, until);
+            let root = self.waiting.root_of(id).and_then(|root| Some((root, self.waiting.get(&root)?)));
+            match root.map(|(root, blocked)| (root, blocked.on, blocked.until)) {
+                // What it waits for is here, and not given up yet itself.
+                Some((root, _, until)) if root != id && until > scene.now => self.waiting.end_at(id, until),
+                Some((root, cause, _)) => self.give_up(scene, root, cause),
+                None => self.force(scene, id),
             }
         }
     }
 
-    /// Lets the first waiting message of an author through without what it waits for.
+    /// Lets a message wait for one cause no more. A cause of another author is given up for this message alone, for who names
+    /// what never was must not take that author's messages away.
+    fn give_up(&mut self, scene: &mut LedgerScene<'_>, id: MessageId, cause: MessageId) {
+        if cause.author == id.author {
+            let waiters = self.give_up_to(scene, cause.author, cause.number);
+            return self.let_through_waiters(scene, waiters);
+        }
+        scene.fact(Fact::GaveUp(Gap { author: cause.author, first: cause.number, last: cause.number }));
+        self.waiting.forget_parent(&id, &cause);
+        self.let_through_waiters(scene, vec![id]);
+    }
+
+    /// Lets an author's first message through of those that wait in a circle, which only liars can say.
     fn force(&mut self, scene: &mut LedgerScene<'_>, id: MessageId) {
+        let id = self.waiting.first_of(id.author).unwrap_or(id);
         let parents = self.waiting.get(&id).map(|blocked| blocked.parents.clone()).unwrap_or_default();
         for parent in parents.into_iter().filter(|parent| !self.is_settled(parent)) {
             scene.fact(Fact::GaveUp(Gap { author: parent.author, first: parent.number, last: parent.number }));

@@ -197,6 +197,30 @@ impl Waiting {
         Range { author: cause.author, first, count }
     }
 
+    /// A message does not wait for this cause any more, nor for another until it looks for its next.
+    pub(super) fn forget_parent(&mut self, id: &MessageId, parent: &MessageId) {
+        self.forget_waiter(id, parent);
+        if let Some(blocked) = self.messages.get_mut(id) {
+            blocked.parents.retain(|other| other != parent);
+        }
+    }
+
+    /// The message that in the end holds this one up: it waits for something that is not here, and is the first of its
+    /// author's if that is what he said before. None if they wait for each other in a circle.
+    pub(super) fn root_of(&self, id: MessageId) -> Option<MessageId> {
+        let mut root = id;
+        for _ in 0..=self.messages.len() {
+            let on = self.messages.get(&root)?.on;
+            let first = self.first_of(root.author).filter(|first| on.author == root.author && *first != root);
+            match first {
+                _ if self.messages.contains_key(&on) => root = on,
+                Some(first) => root = first,
+                None => return Some(root),
+            }
+        }
+        None
+    }
+
     /// When causes are to be given up.
     pub(super) fn next_end(&self) -> Option<Time> {
         self.ends.first().map(|(until, _)| *until)
