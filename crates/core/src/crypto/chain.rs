@@ -82,6 +82,13 @@ impl TagChain {
         link
     }
 
+    /// Goes on at the beginning of the next stage, if none begins here: whoever lost us awaits that link.
+    pub fn skip_to_stage(&mut self) {
+        while !self.next.is_multiple_of(STAGE_LINKS) {
+            self.advance();
+        }
+    }
+
     /// The first links of the stages ahead, without moving; the next link itself if a stage begins with it.
     pub fn milestones(&self) -> impl Iterator<Item = TagLink> {
         let begins = self.next.is_multiple_of(STAGE_LINKS).then(|| TagLink::of(&self.key, self.next));

@@ -14,6 +14,12 @@ use crate::crypto::{TagChain, TagLink, device_id};
 use crate::session::terms::LEAVES_MAX;
 use crate::store::{Table, Tx};
 
+/// Between two times at which a device goes on at a milestone, in milliseconds; the next pauses are twice as long each
+/// (guess).
+const SKIP_PAUSE_MS: u64 = 60_000;
+/// The longest pause: the milestones awaited of a device last longer than an epoch is kept, heard or not.
+const SKIP_PAUSE_MAX_MS: u64 = 2 * 3_600_000;
+
 /// One device of an epoch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Seat {
@@ -54,6 +60,9 @@ pub(super) struct Epoch {
     pub(super) facts: EpochFacts,
     own: TagChain,
     windows: BTreeMap<u32, Window>,
+    /// When we go on at the next milestone again, and how often we did.
+    skip_at: Time,
+    skips: u32,
 }
 
 impl EpochFacts {
@@ -71,10 +80,10 @@ impl EpochFacts {
 impl Epoch {
     /// The beginning of an epoch. `export` gives the secret of a leaf's chain.
     pub(super) fn begin(facts: EpochFacts, export: impl Fn(u32) -> Secret<32>) -> Epoch {
-        let width = if facts.seats.len() <= 2 { Width::PAIR } else { Width::GROUP };
+        let width = width_of(&facts);
         let others = facts.seats.iter().map(|seat| seat.leaf).filter(|leaf| *leaf != facts.own_leaf);
         let windows = others.map(|leaf| (leaf, Window::new(TagChain::new(export(leaf)), width))).collect();
-        Epoch { own: TagChain::new(export(facts.own_leaf)), windows, facts }
+        Epoch { own: TagChain::new(export(facts.own_leaf)), windows, skip_at: Time(0), skips: 0, facts }
     }
 
     /// Every awaited tag, with the leaf and number it is of.
@@ -95,8 +104,15 @@ impl Epoch {
         moved
     }
 
-    /// The next links of our own chain, for as many cells.
-    pub(super) fn take(&mut self, tx: &mut dyn Tx, session: &SessionId, count: usize) -> Vec<TagLink> {
+    /// The next links of our own chain, for as many cells. From time to time they begin at a milestone, for whoever heard
+    /// nothing of us for so long that he awaits nothing else.
+    pub(super) fn take(&mut self, now: Time, tx: &mut dyn Tx, session: &SessionId, count: usize) -> Vec<TagLink> {
+        if self.own.next() >= width_of(&self.facts).links && now >= self.skip_at {
+            self.own.skip_to_stage();
+            let pause_ms = SKIP_PAUSE_MS.saturating_mul(1 << self.skips.min(20));
+            self.skip_at = now + pause_ms.min(SKIP_PAUSE_MAX_MS);
+            self.skips += 1;
+        }
         let links = (0..count).map(|_| self.own.advance()).collect();
         tx.put(Table::Chains, &chain_key(session, &self.facts.id, self.facts.own_leaf), &own_row(&self.own));
         links
@@ -129,10 +145,15 @@ impl Epoch {
                 let own = read_own_row(&chain(facts.own_leaf)?)?;
                 let others = facts.seats.iter().map(|seat| seat.leaf).filter(|leaf| *leaf != facts.own_leaf);
                 let windows: Option<_> = others.map(|leaf| Some((leaf, Window::decode(&chain(leaf)?)?))).collect();
-                Some(Epoch { own, windows: windows?, facts })
+                Some(Epoch { own, windows: windows?, skip_at: Time(0), skips: 0, facts })
             })
             .collect()
     }
+}
+
+/// How far ahead a device's tags are awaited.
+fn width_of(facts: &EpochFacts) -> Width {
+    if facts.seats.len() <= 2 { Width::PAIR } else { Width::GROUP }
 }
 
 fn epoch_key(session: &SessionId, epoch: &EpochId) -> [u8; 32] {
@@ -216,7 +237,7 @@ mod tests {
         let mut store = MemoryStore::default();
         let (mut one, mut other) = (epoch_of(0, 3), epoch_of(2, 3));
         let mut rng = ChaCha20Rng::from_seed([1; 32]);
-        for link in one.take(&mut store, &SESSION, 5) {
+        for link in one.take(Time(0), &mut store, &SESSION, 5) {
             let (tag, leaf, number) = other.tags().find(|(tag, ..)| *tag == link.tag).unwrap();
             assert_eq!((leaf, number), (0, link.number));
             let sealed = link.seal(&mut rng, b"", b"hello");
@@ -227,11 +248,37 @@ mod tests {
     }
 
     #[test]
+    fn whoever_missed_more_than_is_awaited_hears_us_again_within_minutes() {
+        let mut store = MemoryStore::default();
+        let (mut one, other) = (epoch_of(0, 3), epoch_of(2, 3));
+        one.take(Time(0), &mut store, &SESSION, 100);
+        let known = |link: &TagLink| other.tags().any(|(tag, ..)| tag == link.tag);
+        let mut at = |now| one.take(Time(now), &mut store, &SESSION, 1).remove(0);
+        assert!(known(&at(0)));
+        assert!(!known(&at(SKIP_PAUSE_MS - 1)));
+        assert!(known(&at(SKIP_PAUSE_MS)));
+        assert!(!known(&at(2 * SKIP_PAUSE_MS)));
+        assert!(known(&at(3 * SKIP_PAUSE_MS)));
+    }
+
+    #[test]
+    fn who_says_little_is_awaited_for_longer_than_an_epoch_is_kept() {
+        let (mut store, mut now) = (MemoryStore::default(), Time(0));
+        let (mut one, other) = (epoch_of(0, 3), epoch_of(2, 3));
+        one.take(now, &mut store, &SESSION, 64);
+        while now.0 < 80 * 3_600_000 {
+            let link = one.take(now, &mut store, &SESSION, 1).remove(0);
+            assert!(other.tags().any(|(tag, ..)| tag == link.tag), "{now:?}");
+            now = one.skip_at;
+        }
+    }
+
+    #[test]
     fn a_kept_epoch_goes_on_where_it_was() {
         let mut store = MemoryStore::default();
         let mut epoch = epoch_of(0, 3);
         epoch.save(&mut store, &SESSION);
-        epoch.take(&mut store, &SESSION, 9);
+        epoch.take(Time(0), &mut store, &SESSION, 9);
         epoch.came(&mut store, &SESSION, 2, 4);
         let [kept] = Epoch::load_all(&store, &SESSION).try_into().ok().unwrap();
         assert_eq!(kept.facts, epoch.facts);

@@ -92,8 +92,8 @@ impl Conversation {
             return;
         }
         let manner = Manner { places: &places, hold: self.terms.hold };
-        let tx = &mut *scene.tx;
-        let take = |count| epoch.take(tx, &session, count);
+        let (now, tx) = (scene.now, &mut *scene.tx);
+        let take = |count| epoch.take(now, tx, &session, count);
         match cells(scene.now, scene.rng, manner, kind, bytes, take) {
             Some(cells) => scene.out.posts.push(Post { session, number, cells }),
             None => tracing::error!(length = bytes.len(), "a frame of ours is too long to be sent"),
