@@ -1,4 +1,8 @@
+use mainframe_core::overlay::OverlayConfig;
+use mainframe_core::switchboard::RelayConfig;
+use mainframe_sim::net::NetConfig;
 use mainframe_sim::node::NodeId;
+use mainframe_sim::population::{Growth, Population, PopulationConfig};
 use mainframe_sim::world::Stop;
 
 use crate::grown;
@@ -12,6 +16,24 @@ fn two_halves_that_lost_each_other_grow_together_again() {
     assert!(population.completeness() < 0.9, "each half only knows itself");
     population.world_mut().heal();
     population.run_seconds(600);
+    let complete = population.completeness();
+    assert!(complete >= 0.99, "complete to {complete}");
+}
+
+#[test]
+fn two_halves_that_have_forgotten_each_other_grow_together_again() {
+    let overlay = OverlayConfig { estimate_interval_ms: 0, ..OverlayConfig::default() };
+    let relay = RelayConfig { overlay, ..RelayConfig::default() };
+    let config = PopulationConfig { net: NetConfig::default(), relay, seed: 7, nudge: None };
+    let mut population = Population::new(config);
+    Growth { rest_s: 10, ..Growth::of(100) }.run(&mut population, |_| ());
+    let mut half = population.online();
+    population.dice().shuffle(&mut half);
+    half.truncate(50);
+    population.world_mut().partition(&half);
+    population.run_seconds(900);
+    population.world_mut().heal();
+    population.run_seconds(180);
     let complete = population.completeness();
     assert!(complete >= 0.99, "complete to {complete}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mainframe_base::{Address, LinkKey, Locator, Time};
+use mainframe_base::{Address, LinkKey, Locator, Role, Time};
 use rand_chacha::rand_core::Rng;
 
 use super::Overlay;
@@ -259,6 +259,7 @@ impl Overlay {
         if self.is_lonely() {
             return;
         }
+        self.ask_afar(now, out);
         if self.random().is_multiple_of(FEELERS_PER_PLACE)
             && let Some(locator) = self.places.take_turn()
         {
@@ -269,6 +270,17 @@ impl Overlay {
         if !candidates.is_empty() {
             let chosen = candidates[(self.random() % candidates.len() as u64) as usize];
             self.dial_known(now, &chosen, true, out);
+        }
+    }
+
+    /// Asks somebody who is not near us who is: two halves of a neighbourhood that lost each other have nobody in common to
+    /// compare beliefs with, and each looks whole to itself.
+    fn ask_afar(&mut self, now: Time, out: &mut OverlayOut) {
+        let all = self.neighbours.all().iter();
+        let afar: Vec<LinkKey> = all.filter(|relay| relay.proximity < self.goal).map(|relay| relay.key).collect();
+        if self.me.role_is(Role::Relay) && !afar.is_empty() {
+            let key = afar[(self.random() % afar.len() as u64) as usize];
+            self.ask_who_is_near(now, key, out);
         }
     }
 

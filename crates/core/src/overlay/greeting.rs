@@ -149,6 +149,10 @@ impl Overlay {
         }
         self.try_until(key, now + HELLO_AGAIN_MS);
         self.continue_lookups(now, out);
+        // Whoever is visited and was not asked anything else may stand in another half of the network.
+        if is_relay && visit && self.me.role_is(Role::Relay) && self.peers.get(&key).is_some_and(|peer| peer.outbound) {
+            self.ask_who_is_near(now, key, out);
+        }
         self.timers.tend_soon(now);
     }
 

@@ -246,6 +246,11 @@ impl Overlay {
         }
     }
 
+    /// Asks one relay who is near us.
+    pub(super) fn ask_who_is_near(&mut self, now: Time, key: LinkKey, out: &mut OverlayOut) {
+        self.ask(now, key, self.me.address(), PEERS_MAX as u8, Purpose::Survey, out);
+    }
+
     /// A full answer may have cut off the far edge of the neighbourhood: asks on, bin by bin, until it is reached.
     pub(super) fn on_survey(
         &mut self,

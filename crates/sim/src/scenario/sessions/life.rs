@@ -34,6 +34,8 @@ impl Play {
         }
         let rested = self.wait_for_rest(stage, start);
         stage.put("rested_minutes", rested);
+        let complete = stage.population.completeness();
+        stage.put("nn_completeness_at_rest", complete);
         for person in 0..self.cast.len() {
             for view in self.views(stage, person).iter().filter(|view| view.members.len() > 1) {
                 self.say_in(stage, person, view);
