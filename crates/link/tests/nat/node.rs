@@ -11,7 +11,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::sync::oneshot;
 
-use crate::world::Place;
+use crate::world::{FORKS, Place};
 
 /// Longer than anything here takes on a busy machine; nothing is timed by it.
 const HANG: Duration = Duration::from_secs(150);
@@ -46,8 +46,11 @@ impl Node {
                 let _ = tracing_subscriber::fmt().with_thread_names(true).with_env_filter(filter).try_init();
                 move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                // A program that is being started holds our sockets for a moment: a port we let go would still be taken.
+                let no_fork = FORKS.read().unwrap();
+                let link = runtime.block_on(Link::start(config, sender)).unwrap();
+                drop(no_fork);
                 runtime.block_on(async {
-                    let link = Link::start(config, sender).await.unwrap();
                     let _ = started.send(link.clone());
                     let _ = stopped.await;
                     link.shutdown().await;

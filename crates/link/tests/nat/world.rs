@@ -2,8 +2,11 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// Held while a program is started, and by whoever must not be copied into one meanwhile.
+pub(crate) static FORKS: RwLock<()> = RwLock::new(());
 /// Worlds of this process.
 static WORLDS: AtomicU32 = AtomicU32::new(0);
 
@@ -197,7 +200,10 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Result<(), String> {
     let failed = |why: String| format!("{program} {}: {why}", arguments.join(" "));
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
+    let forking = FORKS.write().unwrap();
+    let child = command.spawn();
+    drop(forking);
+    let mut child = child.map_err(|error| failed(error.to_string()))?;
     let written = child.stdin.take().map(|mut pipe| pipe.write_all(input.as_bytes()));
     let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
     drop(written);
