@@ -46,6 +46,7 @@ measure: needs ## play the simulator's whole suite (hours), write docs/measureme
 fuzz: needs ## ROUNDS (a million) of damaged frames, records and stores, outside of the tests
 	@echo "→ $(ROUNDS) rounds"
 	MAINFRAME_FUZZ_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p mainframe-core --test main fuzz
+	MAINFRAME_FUZZ_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p mainframe-core --lib mutation
 	MAINFRAME_FUZZ_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p mainframe-node --lib store
 	@echo "→ nothing broke"
 

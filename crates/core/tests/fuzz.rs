@@ -7,10 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use mainframe_base::{Address, LinkKey, Locator, Luminosity, NetworkId, PacketId, Prefix, Role, Tag, Time};
+use mainframe_base::{Address, DeviceKey, LinkKey, Locator, Luminosity, NetworkId, PacketId, Prefix, Role, Tag, Time};
 use mainframe_core::codec::Reader;
 use mainframe_core::crypto::{
-    Binding, NodeKeys, NodeRecord, PersonAddress, RecordBody, Verifier, overlay_address, parse_topic_key,
+    Binding, Card, CardBody, Identity, Invitation, InvitationSecret, Inviter, LetterKind, LinkCode, Name, NodeKeys,
+    NodeRecord, PersonAddress, Presence, Recipient, RecordBody, Region, Verifier, open_letter, overlay_address,
+    parse_topic_key, seal_letter,
 };
 use mainframe_core::overlay::Myself;
 use mainframe_core::packet::PacketConfig;
@@ -136,6 +138,41 @@ fn valid_frames() -> Vec<Bytes> {
     frames.iter().map(|frame| frame.encode().to_bytes()).collect()
 }
 
+/// What people hand each other, as bytes and as text: a card, an invitation whole and as a picture, a new device's code, and
+/// a letter.
+fn valid_handovers() -> Vec<Vec<u8>> {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let (ada, bob) = (Identity::generate(&mut rng), victim());
+    let region: Prefix = "0110".parse().unwrap();
+    let body = CardBody {
+        luminosity_floor: Luminosity::at_most(4),
+        regions: vec![Region { prefix: region, presence: Presence::Resident, until_hours: 600_000 }],
+        issued_hours: 500_000,
+        expires_hours: 600_000,
+        name: Name::new("Bob").unwrap(),
+    };
+    let card = Card::sign(&bob, body).unwrap();
+    let secret = InvitationSecret::generate(&mut rng);
+    let link = LinkCode {
+        scan_key: bob.scan_key(),
+        region,
+        device: DeviceKey([3; 32]),
+        secret: secret.clone(),
+        expires_hours: 600_000,
+    };
+    let invitation = Invitation { inviter: Inviter::Card(card.clone()), secret, expires_hours: 600_000 };
+    let to = Recipient::of_card(&card, None);
+    let letter = seal_letter(&mut rng, &ada, &to, LetterKind::Hello, NOW, b"good morning").unwrap();
+    let texts = [card.to_string(), invitation.shortened().reveal().to_string(), link.reveal().to_string()];
+    let bytes = [card.to_bytes(), invitation.to_bytes().to_vec(), invitation.shortened().to_bytes().to_vec(), letter];
+    texts.into_iter().map(String::into_bytes).chain(bytes).collect()
+}
+
+/// Whom the letter is to.
+fn victim() -> Identity {
+    Identity::generate(&mut ChaCha8Rng::from_seed([4; 32]))
+}
+
 fn mutate(rng: &mut ChaCha8Rng, bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..=rng.next_u32() % 4 {
@@ -171,6 +208,7 @@ fn relisted(rng: &mut ChaCha8Rng, frame: &[u8]) -> Vec<u8> {
 
 fn inputs() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = valid_frames().iter().map(|frame| frame.to_vec()).collect();
+    seeds.extend(valid_handovers());
     seeds.extend(committed());
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut all = seeds.clone();
@@ -188,6 +226,7 @@ fn inputs() -> Vec<Vec<u8>> {
 
 #[test]
 fn every_decoder_takes_any_bytes() {
+    let victim = victim();
     for input in inputs() {
         if let Some(header) = input.first_chunk() {
             let _ = payload_length(header);
@@ -200,12 +239,18 @@ fn every_decoder_takes_any_bytes() {
             let _ = Parcel::parse(Bytes::copy_from_slice(rest));
             let _ = NodeRecord::decode(&mut Reader::new(rest));
             let _ = Binding::decode(&mut Reader::new(rest));
+            let _ = Card::decode(&mut Reader::new(rest));
+            let _ = Invitation::decode(&mut Reader::new(rest));
+            let _ = open_letter(&victim, |_| None, rest);
         }
         let text = String::from_utf8_lossy(&input);
         let _ = text.parse::<Prefix>();
         let _ = text.parse::<Locator>();
         let _ = text.parse::<PersonAddress>();
         let _ = parse_topic_key(&text);
+        let _ = text.parse::<Card>();
+        let _ = Invitation::parse(&text);
+        let _ = LinkCode::parse(&text);
     }
 }
 

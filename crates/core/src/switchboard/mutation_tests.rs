@@ -1,6 +1,9 @@
 //! What a device makes of cells that others bent, replayed, or sealed to say what no rule allows: nothing, and it does not
 //! panic. `MAINFRAME_FUZZ_ROUNDS` makes it longer.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use mainframe_base::{SessionId, Tag};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -23,6 +26,31 @@ const VICTIM: usize = 1;
 
 fn rounds() -> usize {
     std::env::var("MAINFRAME_FUZZ_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS)
+}
+
+/// Where frames and letters that once crossed a network, or once broke something, are kept: hexadecimal text, one a file,
+/// named after the kind.
+fn corpus_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/fuzz/session")
+}
+
+const KINDS: [(&str, FrameKind); 5] = [
+    ("message", FrameKind::Message),
+    ("commit", FrameKind::Commit),
+    ("statement", FrameKind::Statement),
+    ("need", FrameKind::Need),
+    ("letter", FrameKind::Letter),
+];
+
+/// All that is kept, in the order of the files' names.
+fn corpus() -> Vec<(FrameKind, Vec<u8>)> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(corpus_folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let kind = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        KINDS.iter().find(|(begin, _)| name.starts_with(begin)).unwrap_or_else(|| panic!("{name} names no kind")).1
+    };
+    paths.iter().map(|path| (kind(path), hex::decode(fs::read_to_string(path).unwrap().trim()).unwrap())).collect()
 }
 
 fn mutate(rng: &mut ChaCha20Rng, bytes: &mut Vec<u8>) {
@@ -112,18 +140,19 @@ fn bent_frames_under_a_member_s_outer_keys_are_never_accepted() {
     let mut rng = ChaCha20Rng::from_seed([2; 32]);
     let epoch = epoch_of(&rehearsal, session);
     let frames = rehearsal.insider.frames.clone();
-    let frames: Vec<_> = frames.into_iter().filter(|frame| frame.epoch.starts_with(&session.0)).collect();
+    let frames = frames.into_iter().filter(|frame| frame.epoch.starts_with(&session.0));
+    let kept = corpus().into_iter().filter(|(kind, _)| *kind != FrameKind::Letter);
+    let frames: Vec<(FrameKind, Vec<u8>)> = frames.map(|frame| (frame.kind, frame.bytes)).chain(kept).collect();
     let view = rehearsal.sessions(VICTIM).into_iter().find(|view| view.id == session).unwrap();
     // The last leaf is the third device's; of its chain only links far ahead are used.
     let (leaf, mut number) = (2, 40);
     let mut links = rehearsal.insider.links(&epoch, leaf, number, 4 * rounds() / 10).into_iter();
     for round in 0..rounds() / 10 {
-        let frame = &frames[rng.next_u32() as usize % frames.len()];
-        let mut bytes = frame.bytes.clone();
+        let (kind, mut bytes) = frames[rng.next_u32() as usize % frames.len()].clone();
         if round % 8 > 0 {
             mutate(&mut rng, &mut bytes);
         }
-        let Some((size_class, plaintexts)) = split(frame.kind, &bytes, rng.next_u32()) else { continue };
+        let Some((size_class, plaintexts)) = split(kind, &bytes, rng.next_u32()) else { continue };
         for mut plaintext in plaintexts {
             if round % 16 == 1 {
                 let at = rng.next_u32() as usize % 12;
@@ -131,7 +160,7 @@ fn bent_frames_under_a_member_s_outer_keys_are_never_accepted() {
             }
             let Some(link) = links.next() else { return };
             let header = header(&rehearsal, size_class);
-            let sealed = link.seal(&mut rng, &header.associated(), &plaintext);
+            let sealed = link.seal(&mut rng, &header.associated_anywhere(), &plaintext);
             rehearsal.feed(VICTIM, build(header, sealed));
             number += 1;
         }
@@ -153,8 +182,9 @@ fn bent_letters_and_letters_of_nonsense_begin_no_session() {
     let (mut rehearsal, _) = scene();
     let mut rng = ChaCha20Rng::from_seed([3; 32]);
     let victim = Identity::generate(&mut ChaCha20Rng::from_seed([VICTIM as u8; 32]));
-    let letters = letters_to(&rehearsal, &victim);
+    let mut letters = letters_to(&rehearsal, &victim);
     assert!(!letters.is_empty());
+    letters.extend(corpus().into_iter().filter(|(kind, _)| *kind == FrameKind::Letter).map(|(_, letter)| letter));
     let bodies: Vec<(LetterKind, Vec<u8>)> = letters
         .iter()
         .filter_map(|letter| open_letter(&victim, |_| None, letter).ok())
@@ -188,6 +218,23 @@ fn bent_letters_and_letters_of_nonsense_begin_no_session() {
     rehearsal.pass(MINUTE_MS);
     assert_eq!(told(&rehearsal), []);
     assert_eq!(rehearsal.sessions(VICTIM).len(), sessions);
+}
+
+/// Writes frames of every kind, and every letter to the victim, where [`corpus`] reads them.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "what a test writes down is no state of the core")]
+#[ignore = "writes into the repository: run it to keep what a changed protocol says"]
+fn the_corpus_is_written() {
+    let (rehearsal, _) = scene();
+    let victim = Identity::generate(&mut ChaCha20Rng::from_seed([VICTIM as u8; 32]));
+    let frames = rehearsal.insider.frames.iter().map(|frame| (frame.kind, frame.bytes.clone()));
+    let letters = letters_to(&rehearsal, &victim).into_iter().map(|letter| (FrameKind::Letter, letter));
+    let all: Vec<(FrameKind, Vec<u8>)> = frames.chain(letters).collect();
+    for (name, kind) in KINDS {
+        for (number, (_, bytes)) in all.iter().filter(|(of, _)| *of == kind).take(3).enumerate() {
+            fs::write(corpus_folder().join(format!("{name}-{number}.hex")), hex::encode(bytes) + "\n").unwrap();
+        }
+    }
 }
 
 /// The whole letters that came to somebody.
