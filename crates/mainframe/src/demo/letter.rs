@@ -1,9 +1,10 @@
-//! One message: sent, followed, and told about.
+//! One message: said, followed, answered, and told about.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::bail;
-use mainframe_sdk::{Body, Event, Quote, SendRequest, Status};
+use mainframe_sdk::{Body, Event, MessageState, Quote, Say, SessionChange, SessionEvent, Status, TraceStep};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -20,20 +21,24 @@ const ARRIVAL_MAX: Duration = Duration::from_secs(15);
 const QUIET: Duration = Duration::from_millis(800);
 /// Lines of the journey that are shown.
 const LINES_MAX: usize = 10;
+/// What Bob answers.
+const ANSWER: &str = "I will be there. 我会在那里。";
 
-/// A message that arrived.
+/// A message that arrived and was answered.
 #[derive(Debug)]
 pub(crate) struct Letter {
     /// The figures.
     pub(crate) result: Result,
     journey: Journey,
     said: String,
+    answer: String,
     looks: Vec<Look>,
 }
 
 /// What became of a message, for programs.
 #[derive(Serialize, Debug)]
 pub(crate) struct Result {
+    /// The packet that carried it.
     pub(crate) id: String,
     pub(crate) region: String,
     /// Nodes that match the region.
@@ -44,10 +49,14 @@ pub(crate) struct Result {
     pub(crate) quoted: u64,
     /// Nodes the quote expected in the region.
     pub(crate) quoted_nodes: u64,
-    /// From sending to Bob's reading.
+    /// From saying it to Bob's reading.
     pub(crate) opened_ms: u64,
-    /// Names of the nodes that opened something.
+    /// Names of the nodes of the region that opened something.
     pub(crate) opened_by: Vec<String>,
+    /// From saying it to Alice's reading of Bob's answer.
+    pub(crate) answered_ms: u64,
+    /// From saying it to Alice's knowing that Bob has it.
+    pub(crate) delivered_ms: u64,
 }
 
 /// What a node of the region did with its copy.
@@ -58,8 +67,25 @@ struct Look {
     opened: u64,
 }
 
+/// What is known of a message under way.
+#[derive(Default)]
+struct Course {
+    journeys: BTreeMap<String, Journey>,
+    /// The packet it travels in: the first that Alice's node sends.
+    packet: Option<String>,
+    opened: Option<Heard>,
+    answered: Option<Heard>,
+    delivered: Option<Instant>,
+}
+
+/// What somebody read, and when.
+struct Heard {
+    said: String,
+    at: Instant,
+}
+
 impl Stage {
-    /// Sends a text from Alice to Bob, and follows it until all is quiet.
+    /// Alice says a text to Bob, who answers; all of it is followed until it is quiet.
     ///
     /// # Errors
     /// If the node refuses it, or it does not arrive.
@@ -67,58 +93,83 @@ impl Stage {
         while self.events.try_recv().is_ok() {}
         let before = self.statuses().await?;
         let began = Instant::now();
-        let request = SendRequest::to(self.bob_address.as_str(), Body::text(text));
-        let sent = self.alice().client.send(&request).await.map_err(reach::failure)?;
-        let (journey, opened) = self.follow(&sent.id).await?;
-        let opened_ms = u64::try_from(opened.at.duration_since(began).as_millis())?;
+        let alice = self.alice();
+        let said = alice.client.say(&self.alice_person.identity, &self.session, &Say::text(text)).await;
+        let number = said.map_err(reach::failure)?.number;
+        let mut course = Course::default();
+        self.follow(&mut course, number).await?;
+        let (Some(id), Some(opened), Some(answered), Some(delivered)) =
+            (course.packet, course.opened, course.answered, course.delivered)
+        else {
+            bail!(late("Bob's answer did not come"))
+        };
+        let journey = course.journeys.remove(&id).unwrap_or_default();
         let looks = self.looks(&before, &self.statuses().await?);
-        let Quote { transmissions: quoted, region_nodes: quoted_nodes, .. } = sent.quote;
+        let quote = self.alice().client.quote(self.luminosity).await.map_err(reach::failure)?;
+        let Quote { transmissions: quoted, region_nodes: quoted_nodes, .. } = quote;
+        let since_ms = |moment: Instant| u64::try_from(moment.duration_since(began).as_millis());
         let result = Result {
-            id: sent.id,
-            region: sent.region,
+            id,
+            region: self.region().to_string(),
             region_nodes: self.region_nodes().len(),
             arrived: journey.arrived().len(),
             transmissions: journey.transmissions(),
             quoted,
             quoted_nodes,
-            opened_ms,
+            opened_ms: since_ms(opened.at)?,
             opened_by: looks.iter().filter(|look| look.opened > 0).map(|look| look.node.clone()).collect(),
+            answered_ms: since_ms(answered.at)?,
+            delivered_ms: since_ms(delivered)?,
         };
-        Ok(Letter { result, journey, said: opened.said, looks })
+        Ok(Letter { result, journey, said: opened.said, answer: answered.said, looks })
     }
 
-    /// Collects what all nodes tell of a packet.
-    async fn follow(&mut self, id: &str) -> anyhow::Result<(Journey, Opened)> {
-        let mut journey = Journey::default();
-        let mut opened = None;
+    /// Collects what all nodes tell, until Bob has read the message and Alice his answer, and no more is told for a while.
+    async fn follow(&mut self, course: &mut Course, number: u64) -> anyhow::Result<()> {
         let deadline = Instant::now() + ARRIVAL_MAX;
         loop {
-            let until = if opened.is_some() { deadline.min(Instant::now() + QUIET) } else { deadline };
-            match (tokio::time::timeout_at(until, self.events.recv()).await, opened.take()) {
-                (Ok(Some((_, Event::Trace { id: of, node, peer, step, at_ms }))), so_far) => {
-                    if of == id {
-                        journey.add(Step { at_ms, node, peer, step });
+            let is_over = course.answered.is_some() && course.delivered.is_some();
+            let until = if is_over { deadline.min(Instant::now() + QUIET) } else { deadline };
+            let Ok(Some((index, event))) = tokio::time::timeout_at(until, self.events.recv()).await else {
+                if is_over {
+                    return Ok(());
+                }
+                bail!(late("Bob did not get the message, or his answer did not come"))
+            };
+            match event {
+                Event::Trace { id, node, peer, step, at_ms } => {
+                    if step == TraceStep::Originated && index == self.alice_index() && course.packet.is_none() {
+                        course.packet = Some(id.clone());
                     }
-                    opened = so_far;
+                    course.journeys.entry(id).or_default().add(Step { at_ms, node, peer, step });
                 }
-                (Ok(Some((_, Event::Message(message)))), so_far) => {
-                    let said = match message.body {
-                        Body::Text(text) => text,
-                        Body::Base64(digits) => digits,
-                    };
-                    opened = if message.id == id { Some(Opened { said, at: Instant::now() }) } else { so_far };
+                Event::Session(SessionEvent { person, change, .. }) => {
+                    self.heard(course, &person, change, number).await?;
                 }
-                (Ok(Some(_)), so_far) => opened = so_far,
-                (Ok(None) | Err(_), Some(opened)) => return Ok((journey, opened)),
-                (Ok(None) | Err(_), None) => bail!(
-                    Failure::new(Exit::TimedOut, format!("Bob did not get the message within {ARRIVAL_MAX:?}"))
-                        .next("the nodes' logs, with RUST_LOG=debug")
-                ),
+                _ => {}
             }
         }
     }
 
-    /// What each node of the region did between two looks at it.
+    /// Something happened in the session: Bob answers what he hears.
+    async fn heard(&self, course: &mut Course, person: &str, change: SessionChange, number: u64) -> anyhow::Result<()> {
+        let is_alice = person == self.alice_person.identity;
+        match change {
+            SessionChange::Said { message, .. } if is_alice => course.answered = Some(Heard::now(message.body)),
+            SessionChange::Said { message, .. } if person == self.bob_person.identity => {
+                course.opened = Some(Heard::now(message.body));
+                let answered = self.bob().client.say(person, &self.session, &Say::text(ANSWER)).await;
+                answered.map_err(reach::failure)?;
+            }
+            SessionChange::State { number: of, state: MessageState::Delivered } if is_alice && of == number => {
+                course.delivered = Some(Instant::now());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What each node of the region, apart from Alice's own, did between two looks at it.
     fn looks(&self, before: &[Status], after: &[Status]) -> Vec<Look> {
         let counts = |status: &Status| status.endpoint.as_ref().map_or((0, 0), |half| (half.scanned, half.opened));
         let look = |index: usize| {
@@ -129,21 +180,30 @@ impl Stage {
                 opened: opened.saturating_sub(opened_before),
             }
         };
-        (0..before.len()).map(look).filter(|look| look.scanned > 0 || look.opened > 0).collect()
+        let others = self.region_nodes().into_iter().filter(|index| *index != self.alice_index());
+        others.map(look).filter(|look| look.scanned > 0 || look.opened > 0).collect()
     }
 }
 
-/// When Bob read it, and what it said.
-#[derive(Debug)]
-struct Opened {
-    said: String,
-    at: Instant,
+impl Heard {
+    fn now(body: Body) -> Heard {
+        let said = match body {
+            Body::Text(text) => text,
+            Body::Base64(digits) => digits,
+        };
+        Heard { said, at: Instant::now() }
+    }
+}
+
+fn late(what: &str) -> Failure {
+    Failure::new(Exit::TimedOut, format!("{what} within {ARRIVAL_MAX:?}")).next("the nodes' logs, with RUST_LOG=debug")
 }
 
 impl Letter {
     /// The story, for people.
     pub(crate) fn tell(&self, stage: &Stage, output: &Output) -> String {
-        let Result { region_nodes, arrived, transmissions, quoted, quoted_nodes, opened_ms, .. } = &self.result;
+        let Result { region_nodes, arrived, transmissions, quoted, quoted_nodes, opened_ms, answered_ms, .. } =
+            &self.result;
         let mut story = format!("\n{}\n", output.bold("  Where it went"));
         let mut rows: Vec<Vec<String>> = self.journey.lines(&stage.names()).into_iter().map(row).collect();
         let more = rows.len().saturating_sub(LINES_MAX);
@@ -160,7 +220,8 @@ impl Letter {
             "\n  {}      {transmissions} transmissions; quoted {quoted}, for the {quoted_nodes} nodes such a region has on \
              average\n  {}    {arrived} of the {region_nodes} nodes \
              that could be Bob's have it, within {} ms\n  {}    {} looked at {} and opened nothing\n  {}      after \
-             {opened_ms} ms, {verdict}: {}",
+             {opened_ms} ms, {verdict}: {}\n  {}    heard Bob's answer after {answered_ms} ms, and with it that he has her \
+             message: {}",
             output.bold("cost"),
             output.bold("spread"),
             self.journey.spread_ms(),
@@ -169,6 +230,8 @@ impl Letter {
             if others.len() == 1 { "its copy" } else { "their copies" },
             output.bold("Bob "),
             output.green(format!("“{}”", printable(&self.said))),
+            output.bold("Alice "),
+            output.green(format!("“{}”", printable(&self.answer))),
         ));
         story
     }

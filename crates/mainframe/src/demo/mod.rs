@@ -1,4 +1,5 @@
-//! `devnet demo`: Alice writes to Bob across a local network, and everyone sees where it went and who could read it.
+//! `devnet demo`: Alice says something to Bob in a session across a local network, Bob answers, and everyone sees where it
+//! went and who could read it.
 
 mod journey;
 mod letter;
@@ -80,6 +81,7 @@ fn announce(stage: &Stage, first: &Letter) -> anyhow::Result<()> {
         alice_api: &'a str,
         bob_api: &'a str,
         bob_address: &'a str,
+        session: &'a str,
         luminosity: u16,
         message: &'a letter::Result,
     }
@@ -89,7 +91,8 @@ fn announce(stage: &Stage, first: &Letter) -> anyhow::Result<()> {
         dir: stage.dir(),
         alice_api: stage.alice().client.url(),
         bob_api: stage.bob().client.url(),
-        bob_address: &stage.bob_address,
+        bob_address: &stage.bob_person.address,
+        session: &stage.session,
         luminosity: stage.luminosity,
         message: &first.result,
     };

@@ -7,11 +7,13 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::StreamExt;
 use mainframe_base::{Address, Luminosity, Prefix};
-use mainframe_sdk::{AddPerson, Event, Status};
+use mainframe_sdk::{AddContact, AddPerson, Event, Invite, Person, Status};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::cli::{Demo, Global};
 use crate::devnet::{Held, Network, Node, State, Wanted};
+use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::reach;
 
@@ -21,6 +23,8 @@ const HIDDEN_AMONG: usize = 4;
 const BOB: usize = 1;
 /// Events of all nodes waiting to be looked at; a message of this network makes some dozens.
 const EVENTS_MAX: usize = 4_096;
+/// How often it is looked whether two have met.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Everything the demo needs.
 #[derive(Debug)]
@@ -29,9 +33,13 @@ pub(crate) struct Stage {
     pub(crate) network: Network,
     /// The place of Alice's.
     alice: usize,
-    /// Where Bob is written to.
-    pub(crate) bob_address: String,
-    /// How many bits of his position that tells.
+    /// Who she is.
+    pub(crate) alice_person: Person,
+    /// Who Bob is.
+    pub(crate) bob_person: Person,
+    /// The session the two share.
+    pub(crate) session: String,
+    /// How many bits of his position Bob's card tells.
     pub(crate) luminosity: u16,
     /// What all nodes tell, each with its place in the network.
     pub(crate) events: mpsc::Receiver<(usize, Event)>,
@@ -42,7 +50,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts the network and puts Alice and Bob on their nodes.
+    /// Starts the network, puts Alice and Bob on their nodes, and lets them meet.
     ///
     /// # Errors
     /// If it does not come up.
@@ -58,12 +66,11 @@ impl Stage {
         let overlays = network.nodes.iter().map(overlay).collect::<anyhow::Result<Vec<Address>>>()?;
         let luminosity = wanted.luminosity.unwrap_or_else(|| several(&overlays, BOB));
         let alice = outside(&overlays, BOB, luminosity);
-        let people = [("alice", alice, None), ("bob", BOB, Some(luminosity))];
-        let mut addresses = Vec::new();
-        for (name, index, luminosity) in people {
-            let person = AddPerson { name: name.to_owned(), luminosity };
-            addresses.push(network.nodes[index].client.add_person(&person).await.map_err(reach::failure)?.address);
-        }
+        let alice_luminosity = several(&overlays, alice);
+        let (alice_node, bob_node) = (&network.nodes[alice], &network.nodes[BOB]);
+        let alice_person = person(alice_node, "alice", alice_luminosity).await?;
+        let bob_person = person(bob_node, "bob", luminosity).await?;
+        let session = meet((alice_node, &alice_person), (bob_node, &bob_person), patience).await?;
         let events = merge(&network).await?;
         let statuses = statuses(&network).await?;
         let range = |of: fn(&Status) -> u64| {
@@ -71,7 +78,9 @@ impl Stage {
             (values.clone().min().unwrap_or(0), values.max().unwrap_or(0))
         };
         Ok(Stage {
-            bob_address: addresses.pop().context("two people have two addresses")?,
+            alice_person,
+            bob_person,
+            session,
             luminosity,
             events,
             small: statuses.iter().all(|status| status.small_network),
@@ -104,7 +113,12 @@ impl Stage {
         self.network.nodes.iter().map(name).collect()
     }
 
-    /// The region Bob's address names.
+    /// The place of Alice's node in the network.
+    pub(crate) fn alice_index(&self) -> usize {
+        self.alice
+    }
+
+    /// The region Bob's card names.
     pub(crate) fn region(&self) -> Prefix {
         let bob = overlay(self.bob()).unwrap_or(Address([0; 32]));
         Prefix::of(&bob, Luminosity::at_most(self.luminosity))
@@ -143,7 +157,8 @@ impl Stage {
             "  {count} processes on 127.77.0.0/16, no server; ready in {:.1} s; {} peers each, depth {}.\n  \
              {small}\n\n  \
              Alice is a person on node {} (at {alice}…), Bob one on node {} (at {bob}…).\n  \
-             Bob's address tells {} of those bits, {}: {} of {count} nodes match. Any of them could be his.\n",
+             Bob's card tells {} of those bits, {}: {} of {count} nodes match. Any of them could be his.\n  \
+             They have exchanged cards and share a session: keys that change, for these two alone.\n",
             self.network.ready_s,
             range(self.peers),
             range(self.depths),
@@ -160,10 +175,11 @@ impl Stage {
         let program = std::env::args().next().unwrap_or_else(|| "mainframe".to_owned());
         let (dir, alice) = (self.dir().display(), self.alice().process.data_dir.display());
         let commands = [
-            ("read along as Bob", format!("{program} --data-dir {dir}/bob listen")),
+            ("read along as Bob", format!("{program} --data-dir {dir}/bob session listen alice --all")),
+            ("answer as Bob", format!("{program} --data-dir {dir}/bob session say alice hi")),
             (
-                "darker: everyone could be Bob",
-                format!("{program} --data-dir {alice} send --luminosity 0 --to {} hi", self.bob_address),
+                "one packet without a session, and darker: everyone could be Bob",
+                format!("{program} --data-dir {alice} send --luminosity 0 --to {} hi", self.bob_person.address),
             ),
             ("Alice's peers, by bin", format!("{program} --data-dir {alice} net topology")),
             ("all nodes and what they use", format!("{program} devnet status --dir {dir}")),
@@ -191,6 +207,35 @@ fn several(overlays: &[Address], receiver: usize) -> u16 {
 /// The first node from which a message has to travel to the receiver's region; the first of all if there is none.
 fn outside(overlays: &[Address], receiver: usize, luminosity: u16) -> usize {
     overlays.iter().position(|other| other.proximity(&overlays[receiver]) < luminosity).unwrap_or(0)
+}
+
+async fn person(node: &Node, name: &str, luminosity: u16) -> anyhow::Result<Person> {
+    let wanted = AddPerson { name: name.to_owned(), luminosity: Some(luminosity) };
+    node.client.add_person(&wanted).await.map_err(reach::failure)
+}
+
+/// Bob invites Alice, and both wait until they share a session; returns its name.
+async fn meet(alice: (&Node, &Person), bob: (&Node, &Person), patience: Duration) -> anyhow::Result<String> {
+    let deadline = Instant::now() + patience;
+    let terms = Invite { accept: true, ..Invite::default() };
+    let invitation = bob.0.client.invite(&bob.1.identity, &terms).await.map_err(reach::failure)?;
+    let hello = AddContact::by(invitation.link.as_str(), "hello");
+    alice.0.client.add_contact(&alice.1.identity, &hello).await.map_err(reach::failure)?;
+    let [one, other] = [(alice, bob.1), (bob, alice.1)].map(|((node, person), whom)| async move {
+        loop {
+            let contacts = node.client.contacts(&person.identity).await.map_err(reach::failure)?;
+            let contact = contacts.into_iter().find(|contact| contact.key == whom.identity);
+            if let Some(session) = contact.and_then(|contact| contact.session) {
+                return Ok(session);
+            }
+            if Instant::now() > deadline {
+                let why = format!("Alice and Bob share no session after {} s", patience.as_secs());
+                anyhow::bail!(Failure::new(Exit::TimedOut, why).next("the nodes' logs, with RUST_LOG=debug"));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    });
+    Ok(futures::future::try_join(one, other).await?.0)
 }
 
 fn overlay(node: &Node) -> anyhow::Result<Address> {
