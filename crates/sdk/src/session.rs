@@ -58,6 +58,9 @@ pub struct Session {
     /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed_since_ms: Option<u64>,
+    /// This device was restored from an old copy, and only reads here.
+    #[serde(default)]
+    pub is_outdated: bool,
     /// The place of the last message.
     pub last_sequence: u64,
     /// Own messages that not everybody has yet.
@@ -331,6 +334,8 @@ pub enum SessionChange {
     },
     /// It came to a dead end on this device, and waits to be entered again.
     Stranded,
+    /// This device was restored from an old copy: others have heard more from it than it remembers. It only reads here.
+    Outdated,
     /// A device provably lied to the others.
     Equivocated {
         /// Which.

@@ -122,7 +122,7 @@ impl Sessions {
         let places: Vec<_> = regions.map(|region| region.prefix).collect();
         for place in places {
             for cell in self.letter_cells(call, to.scan_key(), place, &letter) {
-                call.out.push(SessionEffect::Post(0, cell));
+                call.out.push(SessionEffect::Post(0, cell.into()));
             }
         }
     }

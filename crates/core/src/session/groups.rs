@@ -153,6 +153,9 @@ impl Sessions {
     }
 
     pub(super) fn want(&mut self, call: &mut Call<'_>, session: SessionId, want: Want) -> Result<Answer, Unable> {
+        if self.conversations.get(&session).is_some_and(Conversation::is_outdated) {
+            return Err(Unable::Outdated);
+        }
         match self.with(call, session, |conversation, scene| conversation.want(scene, want)) {
             Some(true) => Ok(Answer::Done),
             Some(false) => Err(mainframe_base::Refusal::Busy.into()),

@@ -80,6 +80,7 @@ impl Sessions {
                 self.session_of(&person, &session)?;
                 Err(Unable::Kind)
             }
+            Order::Say { session, .. } if self.session_of(&person, &session)?.is_outdated() => Err(Unable::Outdated),
             Order::Say { session, stream, kind, body } => {
                 let said = self.in_session(call, person, session, |it, scene| it.say(scene, stream, kind, body))??;
                 Ok(Answer::Said(said.id, said.sequence))

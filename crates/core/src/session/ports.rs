@@ -7,7 +7,7 @@ use super::conversation::SessionView;
 use super::ledger::{Entry, Gap, Message, MessageId, MessageState, PersonProgress};
 use super::terms::{Forbidden, Terms};
 use crate::crypto::{Card, Identity, Invitation, InvitationId, Name, Region};
-use crate::wire::{Cell, HoldClass};
+use crate::wire::{HoldClass, Parcel};
 
 /// One of our people, as the endpoint half is told of them at every start.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
@@ -188,6 +188,12 @@ pub enum Unable {
     /// They are in it already, or not at all.
     #[error("nothing would change by that")]
     Nothing,
+    /// An old copy of this device was put back.
+    #[error(
+        "others have heard more from this device here than it remembers: it was restored from an old copy, so it only \
+         reads; link it anew as another device"
+    )]
+    Outdated,
     /// A name is too long.
     #[error("a name has at most 128 bytes")]
     Name,
@@ -252,6 +258,8 @@ pub enum SessionEvent {
     },
     /// The session came to a dead end here, and waits to be entered again.
     Stranded(SessionId),
+    /// This is an old copy of the device: others have heard more of it than it remembers. It only reads in this session.
+    Outdated(SessionId),
     /// A device provably lied about which commit counts.
     Equivocated(SessionId, DeviceId),
     /// What was wanted cannot be, for this reason.
@@ -261,8 +269,8 @@ pub enum SessionEvent {
 /// What sessions cause.
 #[derive(Clone, Debug)]
 pub enum SessionEffect {
-    /// A cell to be sent; what becomes of it is to be told under this number.
-    Post(u64, Cell),
+    /// A parcel to be sent; what becomes of it is to be told under this number.
+    Post(u64, Parcel),
     /// Listen to a region, for what was sent there within the last three days too.
     Attend(Prefix),
     /// Listen to it no more.

@@ -1,11 +1,11 @@
-//! From a frame to cells: split, sealed link by link, one set of cells for each place.
+//! From a frame to parcels: split, sealed link by link, and addressed to every place at once.
 
 use mainframe_base::{Prefix, Tag, Time};
 use rand_core::CryptoRng;
 
 use super::fragment::{FrameKind, split};
 use crate::crypto::{Sealed, TagLink};
-use crate::wire::{Cell, CellHeader, ExpiryBucket, HoldClass};
+use crate::wire::{Cell, CellHeader, Envelope, ExpiryBucket, HoldClass, Parcel};
 
 /// How a session's cells are sent.
 #[derive(Clone, Copy, Debug)]
@@ -16,41 +16,78 @@ pub(super) struct Manner<'a> {
     pub(super) hold: HoldClass,
 }
 
-/// The cells of one frame. Every place gets its own, under the same tags and other keys.
+/// The parcels of one frame: every piece is sealed once, and goes to all places together.
 ///
 /// `take` gives as many links of our chain as asked for. `None` if the frame is too long.
-pub(super) fn cells(
+pub(super) fn parcels(
     now: Time,
     rng: &mut impl CryptoRng,
     manner: Manner<'_>,
     kind: FrameKind,
     frame: &[u8],
     take: impl FnOnce(usize) -> Vec<TagLink>,
-) -> Option<Vec<Cell>> {
+) -> Option<Vec<Parcel>> {
     let (size_class, plaintexts) = split(kind, frame, rng.next_u32())?;
     let links = take(plaintexts.len());
-    let mut cells = Vec::with_capacity(plaintexts.len() * manner.places.len());
-    for destination in manner.places {
-        for (link, plaintext) in links.iter().zip(&plaintexts) {
-            let header = CellHeader {
-                size_class,
-                hold_class: manner.hold,
-                acknowledge: false,
-                destination: *destination,
-                expiry: ExpiryBucket::of_new_cell(now, rng),
-                tag: Tag([0; 16]),
-                ephemeral: [0; 32],
-            };
-            let sealed = link.seal(rng, &header.associated(), plaintext);
-            cells.push(build(rng, header, sealed));
+    let parts = Parcel::fitting(manner.places.iter().copied());
+    let mut parcels = Vec::with_capacity(plaintexts.len() * parts.len());
+    for (link, plaintext) in links.iter().zip(&plaintexts) {
+        let envelope = Envelope {
+            size_class,
+            hold_class: manner.hold,
+            acknowledge: false,
+            expiry: ExpiryBucket::of_new_cell(now, rng),
+            tag: Tag([0; 16]),
+            ephemeral: [0; 32],
+        };
+        let Sealed { tag, ephemeral, body } = link.seal(rng, &envelope.associated(), plaintext);
+        let envelope = Envelope { tag, ephemeral, ..envelope };
+        for part in &parts {
+            let parcel = Parcel::build(envelope, part.iter().copied(), filling(rng), &body);
+            parcels.push(parcel.expect("what fits together is not too much"));
         }
     }
-    Some(cells)
+    Some(parcels)
 }
 
 /// The cell with these sealed fields.
 pub(super) fn build(rng: &mut impl CryptoRng, header: CellHeader, sealed: Sealed) -> Cell {
+    Cell::build(CellHeader { tag: sealed.tag, ephemeral: sealed.ephemeral, ..header }, filling(rng), &sealed.body)
+}
+
+fn filling(rng: &mut impl CryptoRng) -> [u8; 80] {
     let mut filling = [0; 80];
     rng.fill_bytes(&mut filling);
-    Cell::build(CellHeader { tag: sealed.tag, ephemeral: sealed.ephemeral, ..header }, filling, &sealed.body)
+    filling
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::TagChain;
+    use mainframe_base::Secret;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    #[test]
+    fn a_piece_is_sealed_once_and_opens_wherever_it_arrives() {
+        let (mut rng, now) = (ChaCha20Rng::from_seed([1; 32]), Time(1_800_000_000_000));
+        let places: [Prefix; 2] = ["010".parse().unwrap(), "111".parse().unwrap()];
+        let manner = Manner { places: &places, hold: HoldClass::Day };
+        let mut chain = TagChain::new(Secret::new([5; 32]));
+        let mut links = Vec::new();
+        let take = |count: usize| {
+            links = (0..count).map(|_| chain.advance()).collect();
+            links.clone()
+        };
+        let parcels = parcels(now, &mut rng, manner, FrameKind::Message, &[9; 1_024], take).unwrap();
+        let [Parcel::List(list)] = &parcels[..] else { panic!("{parcels:?}") };
+        assert_eq!(list.targets(), places);
+        for place in places {
+            let part = list.part(place);
+            let header = part.header();
+            let opened = links[0].open(&header.associated_anywhere(), &header.ephemeral, part.body());
+            assert!(opened.is_some() && header.tag == links[0].tag);
+        }
+    }
 }

@@ -238,8 +238,8 @@ impl Sessions {
         self.new_tags.extend(out.awaited.iter().map(|(tag, _)| *tag));
         self.slots.extend(out.awaited);
         for post in out.posts {
-            let flight = self.flights.start(post.session, post.number, post.cells.len());
-            call.out.extend(post.cells.into_iter().map(|cell| SessionEffect::Post(flight, cell)));
+            let flight = self.flights.start(post.session, post.number, post.parcels.len());
+            call.out.extend(post.parcels.into_iter().map(|parcel| SessionEffect::Post(flight, parcel)));
         }
         for fact in out.facts {
             self.fact(call, session, fact);
@@ -275,6 +275,7 @@ impl Sessions {
                 SessionEvent::Left { session, by }
             }
             ConversationFact::Stranded => SessionEvent::Stranded(session),
+            ConversationFact::Outdated => SessionEvent::Outdated(session),
             ConversationFact::Equivocated(device) => SessionEvent::Equivocated(session, device),
             ConversationFact::Unwanted(why) => SessionEvent::Unwanted(session, why),
         };

@@ -111,7 +111,7 @@ impl Insider {
             return self.unopened.push((at, cell));
         };
         self.extend(number, link.number + AHEAD);
-        let plaintext = link.open(&header.associated(), &header.ephemeral, cell.body());
+        let plaintext = link.open(&header.associated_anywhere(), &header.ephemeral, cell.body());
         let Some(fragment) = plaintext.and_then(|bytes| Fragment::read(&bytes)) else { return };
         let (epoch, leaf) = (self.chains[number].epoch, self.chains[number].leaf);
         if let Some((kind, bytes)) = self.pieces.add(at, (epoch, leaf), fragment) {

@@ -8,11 +8,11 @@ use mainframe_base::{PacketId, Prefix, Refusal, Time};
 
 use super::{CommandId, EndpointEffect, Outcome, RelayCommand, RelayReply};
 use crate::packet::Dispatch;
-use crate::wire::{Cell, TagBucket};
+use crate::wire::{Parcel, TagBucket};
 
 /// Questions at a time: half of what the relay half's queue holds, so that others have room (guess).
 const ASKED_MAX: usize = 256;
-/// Cells that wait. What finds no room is refused, and its message is sent again later (guess: 32 MiB of small ones).
+/// Parcels that wait. What finds no room is refused, and its message is sent again later (guess: 32 MiB of small ones).
 const WAITING_MAX: usize = 16_384;
 /// Packets whose outcome is awaited: those of ten seconds at 1,000 a second, longer than any takes (guess).
 const FLYING_MAX: usize = 16_384;
@@ -24,7 +24,7 @@ const SINCE_MS: u64 = 72 * 3_600_000;
 /// Something to ask.
 #[derive(Clone, Debug)]
 enum Request {
-    Cell { flight: u64, cell: Cell },
+    Parcel { flight: u64, parcel: Parcel },
     Attend(Prefix),
     Unattend(Prefix),
 }
@@ -47,12 +47,12 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Posts a cell; if there is no room for it, it is gone at once.
-    pub(super) fn post(&mut self, flight: u64, cell: Cell) -> Option<Gone> {
+    /// Posts a parcel; if there is no room for it, it is gone at once.
+    pub(super) fn post(&mut self, flight: u64, parcel: Parcel) -> Option<Gone> {
         if self.waiting.len() >= WAITING_MAX {
             return Some(Gone { flight, outcome: Err(Refusal::Busy) });
         }
-        self.waiting.push_back(Request::Cell { flight, cell });
+        self.waiting.push_back(Request::Parcel { flight, parcel });
         None
     }
 
@@ -90,14 +90,14 @@ impl Outbox {
                 self.busy_until = Some(now + BUSY_MS);
                 None
             }
-            (Request::Cell { flight, .. }, RelayReply::Accepted(packet)) => {
+            (Request::Parcel { flight, .. }, RelayReply::Accepted(packet)) => {
                 self.flying.insert(*packet, flight);
                 if self.flying.len() > FLYING_MAX {
                     self.flying.pop_first();
                 }
                 None
             }
-            (Request::Cell { flight, .. }, RelayReply::Refused(refusal)) => {
+            (Request::Parcel { flight, .. }, RelayReply::Refused(refusal)) => {
                 Some(Gone { flight, outcome: Err(*refusal) })
             }
             (Request::Attend(region), RelayReply::Refused(refusal)) => {
@@ -123,7 +123,7 @@ impl Outbox {
         self.busy_until.filter(|_| !self.waiting.is_empty())
     }
 
-    /// Cells and questions that wait.
+    /// Parcels and questions that wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
@@ -131,10 +131,7 @@ impl Outbox {
 
 fn effect(id: CommandId, request: &Request, now: Time) -> EndpointEffect {
     match request {
-        Request::Cell { cell, .. } => {
-            let dispatch = Dispatch::first(cell.clone());
-            EndpointEffect::Cell(id, dispatch)
-        }
+        Request::Parcel { parcel, .. } => EndpointEffect::Cell(id, Dispatch::first(parcel.clone())),
         Request::Attend(region) => {
             let since = Time(now.0.saturating_sub(SINCE_MS));
             EndpointEffect::Ask(id, RelayCommand::Attend { region: *region, bucket: TagBucket::ALL, since })
@@ -146,10 +143,10 @@ fn effect(id: CommandId, request: &Request, now: Time) -> EndpointEffect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{CellHeader, ExpiryBucket, HoldClass, SizeClass};
+    use crate::wire::{Cell, CellHeader, ExpiryBucket, HoldClass, SizeClass};
     use mainframe_base::Tag;
 
-    fn cell(number: u8) -> Cell {
+    fn cell(number: u8) -> Parcel {
         let header = CellHeader {
             size_class: SizeClass::T,
             hold_class: HoldClass::Live,
@@ -159,7 +156,7 @@ mod tests {
             tag: Tag([number; 16]),
             ephemeral: [0; 32],
         };
-        Cell::build(header, [0; 80], &vec![0; SizeClass::T.body_length()])
+        Cell::build(header, [0; 80], &vec![0; SizeClass::T.body_length()]).into()
     }
 
     fn asked(outbox: &mut Outbox, now: u64) -> Vec<CommandId> {

@@ -170,8 +170,12 @@ impl Rehearsal {
         for effect in out {
             match effect {
                 EndpointEffect::Cell(id, dispatch) => {
-                    let Parcel::Cell(cell) = dispatch.cell else { panic!("sessions send no lists") };
-                    let packet = cell.id();
+                    let packet = dispatch.cell.id();
+                    let cell = match dispatch.cell {
+                        Parcel::Cell(cell) => cell,
+                        // Everybody hears everything, so one part is enough.
+                        Parcel::List(list) => list.part(list.targets()[0]),
+                    };
                     self.spread(number, &cell);
                     self.handle(number, EndpointInput::Answer(id, RelayReply::Accepted(packet)));
                     self.handle(number, EndpointInput::Outcome(packet, Outcome::HandedOver));

@@ -256,8 +256,8 @@ fn reuses(rehearsal: &Rehearsal, session: SessionId) -> (usize, usize) {
 }
 
 /// What holds of an old backup that is brought back to life: its cells are sealed under keys of their own, because 32 random
-/// bytes go into each (the insider watches). What does not hold yet: it goes on as the device it was, seals messages under
-/// MLS keys that were used, and under numbers that others know, so that nobody shows what it says (review P38).
+/// bytes go into each (the insider watches). Until others let it know that it is an old copy it seals messages under MLS keys that
+/// were used, which MLS's own random bytes keep apart (RFC 9420 §6.3.1); from then on it says nothing more (review P38).
 #[test]
 fn a_restored_backup_seals_nothing_under_an_outer_key_that_was_used() {
     let mut rehearsal = Rehearsal::of(3);

@@ -8,7 +8,7 @@ use super::rehearsal::Rehearsal;
 use crate::crypto::Identity;
 use crate::session::contact::{Fact, Terms as InvitationTerms, Whom};
 use crate::session::ledger::MessageState;
-use crate::session::{Answer, Order, SessionEvent};
+use crate::session::{Answer, Order, SessionEvent, Unable};
 use crate::wire::HoldClass;
 
 const MINUTE_MS: u64 = 60_000;
@@ -228,6 +228,61 @@ fn who_slept_for_days_while_keys_were_renewed_is_not_left_behind() {
     rehearsal.pass(10 * MINUTE_MS);
     assert_eq!(rehearsal.texts(1, session), ["good morning", "at last"]);
     assert_eq!(rehearsal.sessions(0)[0].epoch, rehearsal.sessions(1)[0].epoch);
+}
+
+#[test]
+fn an_old_copy_of_a_device_that_was_put_back_reads_on_and_says_nothing() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    let backup = rehearsal.copy_of_store(0);
+    for text in ["one", "two", "three"] {
+        rehearsal.say(0, session, text);
+    }
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.restore(0, backup);
+    rehearsal.say(1, session, "I heard three");
+    rehearsal.pass(MINUTE_MS);
+    assert_eq!(rehearsal.texts(0, session), ["I heard three"]);
+    assert!(rehearsal.devices[0].events.contains(&SessionEvent::Outdated(session)));
+    let say = || Order::Say { session, stream: 0, kind: 1, body: b"four".to_vec() };
+    assert_eq!(rehearsal.order(0, say()).unwrap_err(), Unable::Outdated);
+    assert_eq!(rehearsal.order(0, Order::Renew(session)).unwrap_err(), Unable::Outdated);
+    rehearsal.crash(0);
+    assert_eq!(rehearsal.order(0, say()).unwrap_err(), Unable::Outdated);
+    rehearsal.say(1, session, "still there?");
+    rehearsal.pass(MINUTE_MS);
+    assert_eq!(rehearsal.texts(0, session), ["I heard three", "still there?"]);
+}
+
+#[test]
+fn an_old_copy_that_speaks_first_is_told_how_far_it_was_heard() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    let backup = rehearsal.copy_of_store(0);
+    rehearsal.say(0, session, "one");
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.restore(0, backup);
+    for text in ["another one", "another two"] {
+        rehearsal.pass(1_000);
+        rehearsal.say(0, session, text);
+    }
+    rehearsal.pass(10 * MINUTE_MS);
+    assert!(rehearsal.sessions(0)[0].is_outdated);
+}
+
+#[test]
+fn what_is_said_to_somebody_who_sleeps_is_held_until_he_wakes() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    rehearsal.cut_off.insert(1);
+    let number = rehearsal.say(0, session, "good night");
+    rehearsal.pass(5_000);
+    assert_eq!(rehearsal.state(0, session, number), Some(MessageState::Sent));
+    rehearsal.pass(10 * MINUTE_MS);
+    assert_eq!(rehearsal.state(0, session, number), Some(MessageState::Held));
+    rehearsal.reconnect();
+    rehearsal.pass(10 * MINUTE_MS);
+    assert_eq!(rehearsal.state(0, session, number), Some(MessageState::Delivered));
 }
 
 #[test]

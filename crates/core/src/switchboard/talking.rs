@@ -153,7 +153,7 @@ impl Endpoint {
         let mut gone = Vec::new();
         for effect in effects {
             match effect {
-                SessionEffect::Post(flight, cell) => gone.extend(self.outbox.post(flight, cell)),
+                SessionEffect::Post(flight, parcel) => gone.extend(self.outbox.post(flight, parcel)),
                 SessionEffect::Attend(region) => self.outbox.attend(region),
                 SessionEffect::Unattend(region) => self.outbox.unattend(region),
                 SessionEffect::Tell(person, event) => {

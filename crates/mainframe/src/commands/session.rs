@@ -249,6 +249,9 @@ impl<'a> SessionReader<'a> {
             SessionChange::Stranded => {
                 self.output.note("  this device was left behind; it waits to be added again, and an admin can do so");
             }
+            SessionChange::Outdated => self.output.note(
+                "  this device was restored from an old copy: others have heard more from it than it remembers, so it only reads here",
+            ),
             SessionChange::Equivocated { device } => {
                 self.output.note(format!("  device {device} told some one thing and others another"));
             }

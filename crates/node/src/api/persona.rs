@@ -77,6 +77,7 @@ impl Failure {
             Unable::LastAdmin => {
                 failure(ErrorCode::AgainstTerms, "mainframe group admin GROUP MEMBER, then try again.")
             }
+            Unable::Outdated => failure(ErrorCode::Conflict, "Read on here, and link this device anew."),
             Unable::Nothing => failure(ErrorCode::Conflict, "Look how it stands; it may be as you want it already."),
             Unable::Name | Unable::Kind => failure(ErrorCode::BadRequest, "Correct the request."),
             Unable::Contact(why) => failure(code_of(why), next_of(why)),

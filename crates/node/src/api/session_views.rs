@@ -24,6 +24,7 @@ pub(super) fn session(view: SessionView) -> sdk::Session {
         hold: hold(view.terms.hold),
         epoch: view.epoch,
         unconfirmed_since_ms: view.unconfirmed_since.map(|since| since.0),
+        is_outdated: view.is_outdated,
         last_sequence: view.last_sequence,
         undelivered: view.counts.open as u64,
     }
@@ -137,6 +138,7 @@ pub(super) fn event(person: IdentityKey, event: &SessionEvent) -> Event {
         }
         SessionEvent::Left { session, by } => of(session, SessionChange::Left { by: by.to_string() }),
         SessionEvent::Stranded(session) => of(session, SessionChange::Stranded),
+        SessionEvent::Outdated(session) => of(session, SessionChange::Outdated),
         SessionEvent::Equivocated(session, device) => {
             of(session, SessionChange::Equivocated { device: device.to_string() })
         }

@@ -98,8 +98,9 @@ impl<M: Machine> World<M> {
     fn perform_for_endpoint(&mut self, id: NodeId, effect: EndpointEffect) {
         match effect {
             EndpointEffect::Cell(command, dispatch) => {
-                if let Parcel::Cell(cell) = &dispatch.cell {
-                    self.posts.note(cell);
+                match &dispatch.cell {
+                    Parcel::Cell(cell) => self.posts.note(cell),
+                    Parcel::List(list) => self.posts.note(&list.part(list.targets()[0])),
                 }
                 self.for_relay(id, RelayInput::Cell(command, dispatch));
             }

@@ -1,7 +1,7 @@
 //! From a cell to what it means.
 
 use mainframe_base::DeviceId;
-use mainframe_mls::EpochId;
+use mainframe_mls::{EpochId, Unopened};
 
 use super::{Conversation, EARLY_MAX, Early, ORIGINALS_MAX, Scene, Slot};
 use crate::session::epoch::Seat;
@@ -15,7 +15,9 @@ impl Conversation {
         let Some(epoch) = self.epochs.get_mut(&slot.epoch) else { return false };
         let Some(link) = epoch.link(slot.leaf, slot.number) else { return false };
         let header = cell.header();
-        let Some(plaintext) = link.open(&header.associated(), &header.ephemeral, cell.body()) else { return false };
+        let Some(plaintext) = link.open(&header.associated_anywhere(), &header.ephemeral, cell.body()) else {
+            return false;
+        };
         let moved = epoch.came(scene.tx, &self.id, slot.leaf, slot.number);
         let awaited = |(tag, number)| (tag, Slot { number, ..*slot });
         scene.out.awaited.extend(moved.added.into_iter().map(awaited));
@@ -54,7 +56,11 @@ impl Conversation {
         if !self.present().seats.iter().any(|other| other.device == seat.device) {
             return;
         }
-        let Some(opened) = self.group.open(bytes).ok().filter(|opened| opened.author.0 == leaf) else { return };
+        let opened = self.group.open(bytes);
+        if matches!(opened, Err(Unopened::Again)) {
+            self.ledger.heard_again(scene.now, seat.id());
+        }
+        let Some(opened) = opened.ok().filter(|opened| opened.author.0 == leaf) else { return };
         self.heard(scene, &seat, &opened.plaintext, Some(bytes));
         if epoch != self.current {
             self.remind(scene, epoch);

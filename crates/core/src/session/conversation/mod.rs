@@ -32,7 +32,7 @@ use super::ordering::{CommitId, Leaf, Ordering, Pace, Removal, Roster};
 use super::terms::{Kind, Terms};
 use crate::crypto::DeviceCertificate;
 use crate::store::Tx;
-use crate::wire::Cell;
+use crate::wire::Parcel;
 pub(super) use outbound::CONTROL_KIND;
 pub use views::{DeviceView, MemberView, SessionView};
 use wanting::{Draft, Wants};
@@ -53,15 +53,15 @@ pub(super) struct Slot {
     pub(super) number: u64,
 }
 
-/// Cells that carry one frame of ours.
+/// Parcels that carry one frame of ours.
 #[derive(Debug)]
 pub(super) struct Post {
     /// In which session.
     pub(super) session: SessionId,
     /// Which of our messages it is, if it is one.
     pub(super) number: Option<u64>,
-    /// The cells, for every place.
-    pub(super) cells: Vec<Cell>,
+    /// The parcels, each to every place.
+    pub(super) parcels: Vec<Parcel>,
 }
 
 /// A Welcome for somebody who was added, to be sent now that the commit counts.
@@ -96,6 +96,8 @@ pub(super) enum ConversationFact {
     Left { by: IdentityKey },
     /// Our branch is a dead end: we have to be added again.
     Stranded,
+    /// This is an old copy of a device that went on since: it reads only, and has to be added again.
+    Outdated,
     /// A device provably lied about which commit counts.
     Equivocated(DeviceId),
     /// What we wanted cannot be, for this reason.
@@ -176,6 +178,8 @@ pub(super) struct Conversation {
     is_stuck: bool,
     /// And another commit won: we have to be added again.
     is_stranded: bool,
+    /// This is an old copy of the device: what it would say others have heard otherwise (review P38).
+    is_outdated: bool,
     originals: VecDeque<(MessageId, Vec<u8>)>,
     assembly: Assembly<(EpochId, u32)>,
     is_dirty: bool,
@@ -262,6 +266,7 @@ impl Conversation {
             is_removed: false,
             is_stuck: false,
             is_stranded: false,
+            is_outdated: false,
             originals: VecDeque::new(),
             assembly: Assembly::new(),
             is_dirty: true,
@@ -293,6 +298,11 @@ impl Conversation {
     /// Whether somebody has a device in it.
     pub(super) fn has(&self, person: &IdentityKey) -> bool {
         self.present().seats.iter().any(|seat| seat.person == *person)
+    }
+
+    /// Whether this is an old copy of the device, which only reads.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.is_outdated
     }
 
     /// Whether anyone but our own person is in it.

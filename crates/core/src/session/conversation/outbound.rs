@@ -7,7 +7,8 @@ use super::{Conversation, ConversationFact, Post, Scene};
 use crate::session::epoch::EpochFacts;
 use crate::session::fragment::FrameKind;
 use crate::session::ledger::{Fact, Frame, Ledger, LedgerOut, LedgerScene, Wish};
-use crate::session::posting::{Manner, cells};
+use crate::session::posting::{Manner, parcels};
+use crate::wire::HoldClass;
 
 /// From this kind on a message is for devices and no person reads it.
 pub(in crate::session) const CONTROL_KIND: u8 = 0x80;
@@ -24,7 +25,12 @@ impl Conversation {
         for wish in out.wishes {
             match wish {
                 Wish::Send(frame) => self.send(scene, &frame, None),
-                Wish::Say { frame, number, .. } => self.send(scene, &frame, Some(number)),
+                Wish::Say { frame, number, again } => {
+                    if again && self.terms.hold != HoldClass::Live {
+                        self.with_ledger(scene, |ledger, scene| ledger.held(scene, number));
+                    }
+                    self.send(scene, &frame, Some(number));
+                }
                 Wish::Repair(id) => {
                     let original = self.originals.iter().find(|(of, _)| *of == id).map(|(_, bytes)| bytes.clone());
                     if let Some(original) = original {
@@ -49,6 +55,8 @@ impl Conversation {
             Fact::State { number, state } => ConversationFact::State { number, state },
             Fact::ReadThrough(number) => ConversationFact::ReadThrough(number),
             Fact::ReadElsewhere(id) => ConversationFact::ReadElsewhere(id),
+            Fact::Outdated if std::mem::replace(&mut self.is_outdated, true) => return,
+            Fact::Outdated => ConversationFact::Outdated,
             Fact::Relayed(id, original) => return self.relayed(scene, id, &original),
             Fact::Noticed(..) => return,
         };
@@ -57,7 +65,7 @@ impl Conversation {
 
     /// Encrypts a frame for everyone in the present epoch and posts it.
     fn send(&mut self, scene: &mut Scene<'_>, frame: &Frame, number: Option<u64>) {
-        if self.is_removed {
+        if self.is_removed || self.is_outdated {
             return;
         }
         match self.group.seal(scene.rng, &frame.encode()) {
@@ -86,7 +94,7 @@ impl Conversation {
         number: Option<u64>,
     ) {
         let session = self.id;
-        let Some(epoch) = self.epochs.get_mut(&epoch) else { return };
+        let Some(epoch) = self.epochs.get_mut(&epoch).filter(|_| !self.is_outdated) else { return };
         let places = places_of(&self.terms, &epoch.facts);
         if places.is_empty() {
             return;
@@ -94,8 +102,8 @@ impl Conversation {
         let manner = Manner { places: &places, hold: self.terms.hold };
         let (now, tx) = (scene.now, &mut *scene.tx);
         let take = |count| epoch.take(now, tx, &session, count);
-        match cells(scene.now, scene.rng, manner, kind, bytes, take) {
-            Some(cells) => scene.out.posts.push(Post { session, number, cells }),
+        match parcels(scene.now, scene.rng, manner, kind, bytes, take) {
+            Some(parcels) => scene.out.posts.push(Post { session, number, parcels }),
             None => tracing::error!(length = bytes.len(), "a frame of ours is too long to be sent"),
         }
     }

@@ -31,6 +31,7 @@ struct Head {
     parent: Option<EpochId>,
     is_removed: bool,
     is_stuck: bool,
+    is_outdated: bool,
     renewed: Time,
     wants: VecDeque<(Time, Want)>,
     draft: Option<Draft>,
@@ -102,6 +103,7 @@ impl Conversation {
             is_removed: head.is_removed,
             is_stuck: head.is_stuck,
             is_stranded: false,
+            is_outdated: head.is_outdated,
             originals: VecDeque::new(),
             assembly: Assembly::new(),
             is_dirty: false,
@@ -176,6 +178,7 @@ impl Conversation {
             parent: self.branch.as_ref().map(|branch| branch.parent),
             is_removed: self.is_removed,
             is_stuck: self.is_stuck,
+            is_outdated: self.is_outdated,
             renewed: self.renewed,
             wants: self.wants.queue.clone(),
             draft: self.draft.clone(),
@@ -252,7 +255,7 @@ impl Head {
         out.extend_from_slice(&self.person.0);
         out.extend_from_slice(&self.current.0);
         put_optional(&mut out, self.parent.as_ref(), |out, parent| out.extend_from_slice(&parent.0));
-        out.extend_from_slice(&[u8::from(self.is_removed), u8::from(self.is_stuck)]);
+        out.extend_from_slice(&[self.is_removed, self.is_stuck, self.is_outdated].map(u8::from));
         out.extend_from_slice(&self.renewed.0.to_be_bytes());
         put_list(&mut out, &self.wants.iter().collect::<Vec<_>>(), |out, (since, want)| {
             out.extend_from_slice(&since.0.to_be_bytes());
@@ -274,6 +277,7 @@ impl Head {
             parent: read_optional(&mut reader, |reader| reader.array().map(EpochId))?,
             is_removed: read_flag(&mut reader)?,
             is_stuck: read_flag(&mut reader)?,
+            is_outdated: read_flag(&mut reader)?,
             renewed: Time(reader.u64()?),
             wants: reader.list(usize::MAX, |reader| Ok((Time(reader.u64()?), read_want(reader)?)))?.into(),
             draft: read_optional(&mut reader, read_draft)?,
@@ -361,6 +365,7 @@ mod tests {
             parent: Some(EpochId([2; 16])),
             is_removed: false,
             is_stuck: true,
+            is_outdated: false,
             renewed: Time(7),
             wants: wants.into_iter().map(|want| (Time(3), want)).collect(),
             draft: Some(draft),

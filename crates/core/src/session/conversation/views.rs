@@ -45,6 +45,8 @@ pub struct SessionView {
     /// Since when the epoch before could still be read by a thief of this device, because not everybody has confirmed the
     /// present one.
     pub unconfirmed_since: Option<Time>,
+    /// This is an old copy of the device, put back: it only reads here.
+    pub is_outdated: bool,
     /// The place of the last message.
     pub last_sequence: u64,
     /// Counts.
@@ -68,6 +70,7 @@ impl Conversation {
             members: members.into_iter().map(member).collect(),
             epoch: self.present().number,
             unconfirmed_since: self.branch.as_ref().map(|_| self.present().began),
+            is_outdated: self.is_outdated,
             last_sequence: self.ledger.last_sequence(),
             counts: self.ledger.counts(),
         }

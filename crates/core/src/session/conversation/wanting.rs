@@ -89,7 +89,7 @@ impl Conversation {
     /// When our turn to commit comes, if we want to.
     pub(super) fn next_commit(&self) -> Option<Time> {
         let (since, _) = self.wants.queue.front()?;
-        if self.branch.is_some() || self.is_removed || self.draft.is_some() {
+        if self.branch.is_some() || self.is_removed || self.is_outdated || self.draft.is_some() {
             return None;
         }
         self.orderings.get(&self.current)?.may_commit_at((*since).max(self.decided_since()))

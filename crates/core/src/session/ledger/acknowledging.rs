@@ -6,13 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainframe_base::{DeviceId, Fault, Time};
 
 use super::frame::{ACKS_MAX, Ack, Frame};
-use super::message::MessageId;
+use super::message::{Message, MessageId};
 use super::peer::Reach;
 use super::{Fact, Ledger, LedgerScene, Wish};
 
 /// How often it is said up to where was read, and after how long again: it is not acknowledged, so it is repeated
 /// (guess: once for what gets lost, once for who was away for a moment).
 const READ_REPEATS_MS: [u64; 2] = [60_000, 600_000];
+
+/// How many persons must have heard what we do not remember to have said (one liar, and somebody else).
+const OUTDATED_BY: usize = 2;
 
 /// What we still have to say.
 #[derive(Clone, Default, Debug)]
@@ -60,8 +63,8 @@ impl Ledger {
     }
 
     fn ack(&self, author: DeviceId) -> Ack {
-        let contiguous = self.authors.get(&author).map_or(0, |author| author.contiguous);
-        Ack { author, contiguous, beyond: self.waiting.beyond(author, contiguous) }
+        let (contiguous, mark) = self.authors.get(&author).map_or((0, 0), |author| (author.contiguous, author.mark));
+        Ack { author, contiguous, mark, beyond: self.waiting.beyond(author, contiguous) }
     }
 
     /// Says what has come, if nothing it could ride on was said meanwhile.
@@ -76,11 +79,15 @@ impl Ledger {
     /// Hears what others have of ours.
     ///
     /// # Errors
-    /// `Impossible` if somebody claims what was never said; nothing of it counts.
+    /// `Impossible` if somebody claims what was never said, or not so; nothing of it counts.
     pub(super) fn on_acks(&mut self, scene: &mut LedgerScene<'_>, from: DeviceId, acks: &[Ack]) -> Result<(), Fault> {
         let me = self.me();
-        let Some(reach) = acks.iter().find(|ack| ack.author == me).map(Reach::of) else { return Ok(()) };
-        if reach.highest().is_none_or(|highest| highest > self.head.number) {
+        let Some(ack) = acks.iter().find(|ack| ack.author == me) else { return Ok(()) };
+        let reach = Reach::of(ack);
+        let said = self.rows.sent(scene.tx, ack.contiguous).map(|sent| Message::mark(sent.said));
+        let is_another = ack.mark != 0 && said.is_some_and(|mark| mark != ack.mark);
+        if is_another || reach.highest().is_none_or(|highest| highest > self.head.number) {
+            self.recalls_more(scene, from);
             return Err(Fault::Impossible);
         }
         let Some(numbers) = self.peers.get_mut(&from).and_then(|peer| peer.acknowledge(reach)) else { return Ok(()) };
@@ -89,6 +96,26 @@ impl Ledger {
         self.watch_on(scene.now, from);
         self.arrived_at(scene, numbers, reach);
         Ok(())
+    }
+
+    /// A device has what we do not remember to have said: it lies, or we are an old copy that somebody put back. In a session of
+    /// more than two a single liar is not believed (review P38).
+    pub(super) fn recalls_more(&mut self, scene: &mut LedgerScene<'_>, from: DeviceId) {
+        self.recall_more.extend(self.members.person(&from));
+        if self.is_outdated() {
+            scene.fact(Fact::Outdated);
+        }
+    }
+
+    pub(super) fn is_outdated(&self) -> bool {
+        let enough = self.members.others().len().clamp(1, OUTDATED_BY);
+        self.recall_more.contains(&self.head.me.person) || self.recall_more.len() >= enough
+    }
+
+    /// Something came of a device that was said before with the same keys. If it is an old copy it does not know how far we
+    /// have it, and is told.
+    pub fn heard_again(&mut self, now: Time, from: DeviceId) {
+        self.owe(now, from);
     }
 
     /// Learns how long acknowledgements take, from the oldest message that was sent once only: of others it is not known
@@ -167,6 +194,7 @@ impl Ledger {
         }
         let Some(read) = ids.iter().find(|id| id.author == me).map(|id| id.number) else { return Ok(()) };
         if read > self.head.number {
+            self.recalls_more(scene, from);
             return Err(Fault::Impossible);
         }
         if let Some(peer) = self.peers.get_mut(&from).filter(|peer| peer.read < read) {

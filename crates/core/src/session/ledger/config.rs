@@ -39,7 +39,8 @@ pub struct LedgerConfig {
     /// The most persons among whom acknowledgements travel by themselves. Above, they ride on messages, or go out after a
     /// long silence: fifty people who all acknowledge at once say more than the message did.
     pub talkative_persons_max: usize,
-    /// That silence, for each other person in the session.
+    /// That silence, for each other person in the session and each eight of them: everybody's acknowledgements reach
+    /// everybody, so that in a time that grows with the square they never cost more, however large the group is.
     pub silence_ms: (u64, u64),
     /// How long a cause may be late before it is asked for: cells overtake each other.
     pub nack_delay_ms: (u64, u64),
@@ -89,8 +90,11 @@ impl Default for LedgerConfig {
 impl LedgerConfig {
     /// How long acknowledgements are held back in a session with so many other persons.
     pub(super) fn ack_delay_ms(&self, others: usize) -> (u64, u64) {
-        let (least, most) = if others < self.talkative_persons_max { self.ack_delay_ms } else { self.silence_ms };
-        let others = others.max(1) as u64;
-        (least.saturating_mul(others), most.saturating_mul(others))
+        let persons = others.max(1) as u64;
+        let scaled = |(least, most): (u64, u64), by: u64| (least.saturating_mul(by), most.saturating_mul(by));
+        if others < self.talkative_persons_max {
+            return scaled(self.ack_delay_ms, persons);
+        }
+        scaled(self.silence_ms, persons * persons / self.talkative_persons_max as u64)
     }
 }

@@ -30,6 +30,9 @@ pub struct Ack {
     pub author: DeviceId,
     /// All up to this number have come.
     pub contiguous: u64,
+    /// The mark of the last of them, 0 if it did not come: whoever said another message under that number is an old copy of
+    /// the author.
+    pub mark: u32,
     /// Bit *i*: number `contiguous + 2 + i` has come. The next one has not, or it would be counted.
     pub beyond: u64,
 }
@@ -190,12 +193,13 @@ fn read_message(author: DeviceId, reader: &mut Reader<'_>) -> Result<Frame, Faul
 fn put_ack(out: &mut Vec<u8>, ack: &Ack) {
     out.extend_from_slice(&ack.author.0);
     out.extend_from_slice(&ack.contiguous.to_be_bytes());
+    out.extend_from_slice(&ack.mark.to_be_bytes());
     out.extend_from_slice(&ack.beyond.to_be_bytes());
 }
 
 fn read_ack(reader: &mut Reader<'_>) -> Result<Ack, Fault> {
     let author = DeviceId(reader.array()?);
-    Ok(Ack { author, contiguous: reader.u64()?, beyond: reader.u64()? })
+    Ok(Ack { author, contiguous: reader.u64()?, mark: reader.u32()?, beyond: reader.u64()? })
 }
 
 fn put_range(out: &mut Vec<u8>, range: &Range) {
@@ -242,8 +246,10 @@ mod tests {
     }
 
     fn any_acks(count_max: usize) -> impl Strategy<Value = Vec<Ack>> {
-        prop::collection::btree_map(any_device(), any::<(u64, u64)>(), 0..=count_max).prop_map(|acks| {
-            acks.into_iter().map(|(author, (contiguous, beyond))| Ack { author, contiguous, beyond }).collect()
+        prop::collection::btree_map(any_device(), any::<(u64, u32, u64)>(), 0..=count_max).prop_map(|acks| {
+            acks.into_iter()
+                .map(|(author, (contiguous, mark, beyond))| Ack { author, contiguous, mark, beyond })
+                .collect()
         })
     }
 
@@ -254,7 +260,7 @@ mod tests {
 
     prop_compose! {
         fn any_message(author: DeviceId)(
-            number in 1u64.., lamport in 1u64.., said: u64, stream: u16, kind: u8, withdrawn: bool,
+            number in 1u64.., lamport in 1u64.., follows: u32, said: u64, stream: u16, kind: u8, withdrawn: bool,
             parents in prop::collection::btree_map(any_device(), 1u64.., 0..=2),
             body in prop::collection::vec(any::<u8>(), 0..200),
         ) -> Message {
@@ -263,7 +269,7 @@ mod tests {
             let parents = parents.map(|(author, number)| MessageId { author, number }).collect();
             let body = if withdrawn { Vec::new() } else { body };
             let id = MessageId { author, number };
-            Message { id, lamport, parents, said: Time(said), stream, kind, withdrawn, body }
+            Message { id, lamport, parents, follows, said: Time(said), stream, kind, withdrawn, body }
         }
     }
 
@@ -295,7 +301,7 @@ mod tests {
         let id = MessageId { author: AUTHOR, number: 1 };
         let (parents, body) = (Vec::new(), vec![0; BODY_MAX]);
         let mut message =
-            Message { id, lamport: 1, parents, said: Time(0), stream: 0, kind: 0, withdrawn: false, body };
+            Message { id, lamport: 1, parents, follows: 0, said: Time(0), stream: 0, kind: 0, withdrawn: false, body };
         let bytes = |message: &Message| Frame::Message(message.clone(), Vec::new(), Asked::Everybody).encode();
         assert!(Frame::decode(AUTHOR, &bytes(&message)).is_ok());
         message.body.push(0);
@@ -307,7 +313,7 @@ mod tests {
 
     #[test]
     fn what_is_not_in_ascending_order_is_refused() {
-        let ack = |author: u8| Ack { author: DeviceId([author; 8]), contiguous: 1, beyond: 0 };
+        let ack = |author: u8| Ack { author: DeviceId([author; 8]), contiguous: 1, mark: 0, beyond: 0 };
         assert!(Frame::decode(AUTHOR, &Frame::Acks(vec![ack(1), ack(2)]).encode()).is_ok());
         assert_eq!(Frame::decode(AUTHOR, &Frame::Acks(vec![ack(2), ack(1)]).encode()), Err(Fault::Impossible));
         assert_eq!(Frame::decode(AUTHOR, &Frame::Acks(vec![ack(1), ack(1)]).encode()), Err(Fault::Impossible));

@@ -54,6 +54,9 @@ pub struct Message {
     pub lamport: u64,
     /// The latest messages of others its author had heard and nobody had answered, ascending; at most [`PARENTS_MAX`].
     pub parents: Vec<MessageId>,
+    /// The mark of its author's message before it; 0 for the first. Whoever has another one under that number hears an old
+    /// copy of the author.
+    pub follows: u32,
     /// When it was said, by its author's clock.
     pub said: Time,
     /// Which of the session's streams it belongs to; the application gives them meaning.
@@ -74,11 +77,18 @@ impl fmt::Debug for Message {
 }
 
 impl Message {
+    /// By which it is told from another message of the same name, which an old copy of its author may say: when it was said.
+    /// Never 0.
+    pub(super) fn mark(said: Time) -> u32 {
+        (said.0 as u32).max(1)
+    }
+
     /// Everything but its author and its body, which ends what it is part of.
     pub(super) fn put_head(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.id.number.to_be_bytes());
         out.extend_from_slice(&self.lamport.to_be_bytes());
         out.extend_from_slice(&self.said.0.to_be_bytes());
+        out.extend_from_slice(&self.follows.to_be_bytes());
         out.extend_from_slice(&self.stream.to_be_bytes());
         out.extend_from_slice(&[self.kind, u8::from(self.withdrawn) * WITHDRAWN, self.parents.len() as u8]);
         self.parents.iter().for_each(|parent| parent.put(out));
@@ -88,14 +98,14 @@ impl Message {
     pub(super) fn read_head(author: DeviceId, reader: &mut Reader<'_>) -> Result<Message, Fault> {
         let id = MessageId { author, number: numbered(reader.u64()?)? };
         let (lamport, said) = (numbered(reader.u64()?)?, Time(reader.u64()?));
-        let (stream, kind) = (reader.u16()?, reader.u8()?);
+        let (follows, stream, kind) = (reader.u32()?, reader.u16()?, reader.u8()?);
         let withdrawn = match reader.u8()? {
             0 => false,
             WITHDRAWN => true,
             _ => return Err(Fault::Impossible),
         };
         let parents = read_parents(author, reader)?;
-        Ok(Message { id, lamport, parents, said, stream, kind, withdrawn, body: Vec::new() })
+        Ok(Message { id, lamport, parents, follows, said, stream, kind, withdrawn, body: Vec::new() })
     }
 
     /// Takes what is left as the body.

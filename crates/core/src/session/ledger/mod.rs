@@ -34,7 +34,7 @@ mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainframe_base::{DeviceId, SessionId, Time};
+use mainframe_base::{DeviceId, IdentityKey, SessionId, Time};
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -103,6 +103,8 @@ pub enum Fact {
     ReadElsewhere(MessageId),
     /// Somebody passed on a message that we lack: decrypt it, and hand its frame to [`Ledger::receive`] as its author's.
     Relayed(MessageId, Vec<u8>),
+    /// Others have heard what we do not remember to have said: this is an old copy of a device that went on since.
+    Outdated,
     /// A notice came that is not the ledger's.
     Noticed(DeviceId, Vec<u8>),
 }
@@ -161,6 +163,8 @@ pub struct Ledger {
     waiting: Waiting,
     owed: Owed,
     repairs: Repairs,
+    /// Who claims to have heard what we do not remember to have said.
+    recall_more: BTreeSet<IdentityKey>,
     changed: Changed,
     counts: LedgerCounts,
 }
@@ -220,6 +224,7 @@ impl Ledger {
             waiting: Waiting::default(),
             owed: Owed::default(),
             repairs: Repairs::default(),
+            recall_more: BTreeSet::new(),
             changed: Changed::default(),
             counts: LedgerCounts::default(),
         }

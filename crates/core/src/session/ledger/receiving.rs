@@ -64,7 +64,19 @@ impl Ledger {
     ) -> Result<(), Fault> {
         let id = message.id;
         let never_said = |parent: &MessageId| parent.author == self.me() && parent.number > self.head.number;
-        if id.author != from || message.parents.iter().any(never_said) {
+        if id.author != from {
+            return Err(Fault::Impossible);
+        }
+        if message.parents.iter().any(never_said) {
+            self.recalls_more(scene, from);
+            if !self.is_outdated() {
+                return Err(Fault::Impossible);
+            }
+        }
+        let before = self.authors.get(&from).filter(|author| author.contiguous.checked_add(1) == Some(id.number));
+        if before.is_some_and(|before| before.mark != 0 && message.follows != before.mark) {
+            // An old copy of the author goes on from where it was: it is told.
+            self.owe(scene.now, from);
             return Err(Fault::Impossible);
         }
         if self.has(&id) {
@@ -131,7 +143,7 @@ impl Ledger {
     /// Delivers a message whose causes are here, and then what waited for it.
     fn let_through(&mut self, scene: &mut LedgerScene<'_>, message: Message) {
         let id = message.id;
-        self.come_to(id);
+        self.come_to(&message);
         self.deliver(scene, message, false);
         let waiters = self.waiting.release(id.author, id.number, id.number);
         self.let_through_waiters(scene, waiters);
@@ -156,15 +168,16 @@ impl Ledger {
     fn let_in(&mut self, scene: &mut LedgerScene<'_>, id: MessageId) -> Vec<MessageId> {
         self.waiting.remove(&id);
         if let Some(message) = self.rows.take_waiting(scene.tx, id) {
-            self.come_to(id);
+            self.come_to(&message);
             self.deliver(scene, message, false);
         }
         self.waiting.release(id.author, id.number, id.number)
     }
 
-    fn come_to(&mut self, id: MessageId) {
-        let author = self.author(id.author);
-        author.contiguous = id.number;
+    fn come_to(&mut self, message: &Message) {
+        let author = self.author(message.id.author);
+        author.contiguous = message.id.number;
+        author.mark = Message::mark(message.said);
         author.by_hearsay = false;
     }
 
@@ -232,7 +245,7 @@ impl Ledger {
         if first > last {
             return Vec::new();
         }
-        author.contiguous = last;
+        (author.contiguous, author.mark) = (last, 0);
         author.gaps.push((first, last));
         if author.gaps.len() > GAPS_MAX {
             author.gaps.remove(0);
@@ -249,7 +262,9 @@ impl Ledger {
             waiters.extend(self.let_in(scene, id));
         }
         let author = self.author(device);
-        author.contiguous = author.contiguous.max(last);
+        if author.contiguous < last {
+            (author.contiguous, author.mark) = (last, 0);
+        }
         waiters.extend(self.waiting.release(device, first, last));
         self.let_through_waiters(scene, waiters);
     }

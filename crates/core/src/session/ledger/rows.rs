@@ -48,6 +48,8 @@ pub(super) struct Head {
 pub(super) struct Author {
     /// All up to this number were delivered, or given up.
     pub(super) contiguous: u64,
+    /// The mark of the last of these, 0 if it did not come.
+    pub(super) mark: u32,
     /// Up to where they were read here.
     pub(super) read: u64,
     /// First and last of the numbers given up.
@@ -151,6 +153,7 @@ impl Rows {
             row.extend_from_slice(&last.to_be_bytes());
         });
         row.push(u8::from(author.by_hearsay));
+        row.extend_from_slice(&author.mark.to_be_bytes());
         tx.put(Table::SessionProgress, &self.device_key(AUTHOR, device), &row);
     }
 
@@ -283,7 +286,7 @@ fn read_head(reader: &mut Reader<'_>) -> Result<Head, Fault> {
 fn read_author(reader: &mut Reader<'_>) -> Result<Author, Fault> {
     let (contiguous, read) = (reader.u64()?, reader.u64()?);
     let gaps = reader.list(usize::MAX, |reader| Ok((reader.u64()?, reader.u64()?)))?;
-    Ok(Author { contiguous, read, gaps, by_hearsay: reader.u8()? == 1 })
+    Ok(Author { contiguous, read, gaps, by_hearsay: reader.u8()? == 1, mark: reader.u32()? })
 }
 
 fn read_sent(reader: &mut Reader<'_>) -> Result<Sent, Fault> {

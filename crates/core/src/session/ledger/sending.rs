@@ -54,7 +54,9 @@ impl Ledger {
         if self.open.len() >= OPEN_MAX {
             return Err(Refusal::Busy);
         }
-        let message = self.compose(scene.now, stream, kind, body);
+        let before = self.rows.sent(scene.tx, self.head.number);
+        let follows = before.map_or(0, |before| Message::mark(before.said));
+        let message = self.compose(scene.now, follows, stream, kind, body);
         let id = message.id;
         let sequence = self.log(scene, &message);
         let state = if self.peers.is_empty() { MessageState::Delivered } else { MessageState::Queued };
@@ -67,12 +69,12 @@ impl Ledger {
         Ok(Submitted { id, sequence })
     }
 
-    fn compose(&mut self, now: Time, stream: u16, kind: u8, body: Vec<u8>) -> Message {
+    fn compose(&mut self, now: Time, follows: u32, stream: u16, kind: u8, body: Vec<u8>) -> Message {
         self.head.number += 1;
         self.head.lamport += 1;
         let id = MessageId { author: self.me(), number: self.head.number };
         let parents = self.take_parents();
-        Message { id, lamport: self.head.lamport, parents, said: now, stream, kind, withdrawn: false, body }
+        Message { id, lamport: self.head.lamport, parents, follows, said: now, stream, kind, withdrawn: false, body }
     }
 
     /// The latest of what nobody answered; this message answers it.
@@ -118,9 +120,11 @@ impl Ledger {
         self.left(scene, number, MessageState::Sent);
     }
 
-    /// The network holds a message of ours for those who are away.
+    /// A message of ours that left was not acknowledged in time: relays hold it for those who are away.
     pub fn held(&mut self, scene: &mut LedgerScene<'_>, number: u64) {
-        self.left(scene, number, MessageState::Held);
+        if self.rows.sent(scene.tx, number).is_some_and(|sent| sent.state == MessageState::Sent) {
+            self.left(scene, number, MessageState::Held);
+        }
     }
 
     fn left(&mut self, scene: &mut LedgerScene<'_>, number: u64, state: MessageState) {

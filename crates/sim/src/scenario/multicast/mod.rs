@@ -4,6 +4,10 @@
 //! - a region each: the same, but receivers of one region share a packet
 //! - a list: one packet to all regions, sealed once
 //! - a group's region: one dark packet to a region that need not be any receiver's; those who stand elsewhere listen to it
+//!
+//! And what do conversations cost that way, with all that devices say besides the messages ([`talk`])?
+
+mod talk;
 
 use mainframe_base::Prefix;
 use mainframe_core::switchboard::RelayCommand;
@@ -11,9 +15,11 @@ use mainframe_core::wire::{HoldClass, TagBucket};
 use serde_json::{Value, json};
 
 use super::{Stage, Tables};
+use crate::dice::Dice;
 use crate::figures::{least, mean, percentile};
 use crate::node::NodeId;
 use crate::packets::{PacketIndex, Packets};
+use talk::Talk;
 
 /// Sizes of groups in one run, at most.
 pub const GROUPS_MAX: usize = 4;
@@ -27,6 +33,11 @@ const SETTLED_S: u64 = 60;
 const ATTENDING_S: u64 = 120;
 /// Bytes of a T cell's frame.
 const FRAME_BYTES: u64 = 2_064;
+
+/// Conversations whose cost is told: how many messages, and how many seconds lie between them.
+const CONVERSATIONS: [(u64, u64); 4] = [(1, 60), (10, 60), (60, 60), (600, 5)];
+/// Messages between two people by which it is found out what is said besides.
+const PAIR_MESSAGES: u64 = 40;
 
 /// A message and its receivers.
 struct Message {
@@ -60,6 +71,11 @@ struct Outcome {
 impl Outcome {
     fn cells(&self) -> f64 {
         self.cells as f64 / self.messages as f64
+    }
+
+    /// On all links, with digests and pulls, for each message.
+    fn all_bytes(&self) -> f64 {
+        self.cells() * FRAME_BYTES as f64 + self.control_bytes as f64 / self.messages as f64
     }
 
     fn report(&mut self) -> Value {
@@ -104,8 +120,12 @@ fn play_group(stage: &mut Stage<'_>, members: usize) -> (Value, f64, f64) {
     let coverage = [&one_by_one, &a_region_each, &list, &group_region].map(|outcome| least(&outcome.coverage));
     let regions: Vec<f64> = messages.iter().map(|message| message.distinct().len() as f64).collect();
     let over_regions = list.cells() / a_region_each.cells();
+    let conversations = CONVERSATIONS.map(|conversation| {
+        converse(stage.options.seed, members, conversation, one_by_one.all_bytes(), group_region.all_bytes())
+    });
     let report = json!({
         "members": members,
+        "conversations": conversations,
         "regions_mean": mean(&regions),
         "one_by_one": one_by_one.report(),
         "a_region_each": a_region_each.report(),
@@ -117,6 +137,24 @@ fn play_group(stage: &mut Stage<'_>, members: usize) -> (Value, f64, f64) {
         "group_region_over_one_by_one": group_region.cells() / one_by_one.cells(),
     });
     (report, least(&coverage), over_regions)
+}
+
+/// What a message of a conversation costs with acknowledgements: said to everyone in sessions of two, and in a group.
+fn converse(seed: u64, members: usize, (messages, interval_s): (u64, u64), each_bytes: f64, group_bytes: f64) -> Value {
+    let mut dice = Dice::new(seed, "talk");
+    let group = Talk::play(members + 1, messages, interval_s * 1_000, &mut dice).frames_each();
+    // Two people of the group hear each other this much less often than the group is heard.
+    let pair_interval_ms = interval_s * 1_000 * (members as u64 + 1) / 2;
+    let pair = Talk::play(2, PAIR_MESSAGES, pair_interval_ms, &mut dice).frames_each();
+    json!({
+        "messages": messages,
+        "interval_s": interval_s,
+        "group_frames_each": group,
+        "pair_frames_each": pair,
+        "group_bytes_each": group * group_bytes,
+        "one_by_one_bytes_each": pair * each_bytes,
+        "group_over_one_by_one": group * group_bytes / (pair * each_bytes),
+    })
 }
 
 /// A sender and other nodes, all different, all honest.

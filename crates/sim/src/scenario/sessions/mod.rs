@@ -162,6 +162,7 @@ impl Play {
             SessionEvent::GaveUp(..) => self.count("gave_up"),
             SessionEvent::Left { .. } => self.count("left"),
             SessionEvent::Stranded(_) => self.count("stranded"),
+            SessionEvent::Outdated(_) => self.count("outdated"),
             SessionEvent::Equivocated(..) => self.count("equivocated"),
             SessionEvent::Unwanted(..) => self.count("unwanted"),
             SessionEvent::ReadThrough(..) | SessionEvent::ReadElsewhere(..) => {}

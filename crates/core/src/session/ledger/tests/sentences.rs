@@ -24,7 +24,8 @@ fn id(author: DeviceId, number: u64) -> MessageId {
 /// A message as its author might have said it.
 fn message(id: MessageId, parents: &[MessageId]) -> Message {
     let (lamport, said, body) = (id.number, START, b"well".to_vec());
-    Message { id, lamport, parents: parents.to_vec(), said, stream: 0, kind: 0, withdrawn: false, body }
+    let follows = if id.number > 1 { Message::mark(said) } else { 0 };
+    Message { id, lamport, parents: parents.to_vec(), follows, said, stream: 0, kind: 0, withdrawn: false, body }
 }
 
 /// A device gets this frame of another's, and nobody else does.
@@ -179,7 +180,7 @@ fn a_message_waits_for_its_causes_and_is_acknowledged_meanwhile() {
     assert_eq!(room.devices[&CLEO].ledger.counts().missing, 1);
     get_message(&mut room, CLEO, message(id(ANNA, 4), &[]));
     let acks = woken(&mut room, CLEO, 2_000);
-    let ack = Ack { author: ANNA, contiguous: 0, beyond: 0b101 };
+    let ack = Ack { author: ANNA, contiguous: 0, mark: 0, beyond: 0b101 };
     assert!(acks.contains(&Wish::Send(Frame::Acks(vec![ack]))), "{acks:?}");
     get_message(&mut room, CLEO, message(id(ANNA, 1), &[]));
     assert_eq!(names(&room, CLEO), [id(ANNA, 1), id(ANNA, 2), id(BERT, 1)]);
@@ -303,21 +304,33 @@ fn a_liar_cannot_push_the_clock_to_its_end() {
 
 #[test]
 fn who_claims_what_cannot_be_is_at_fault() {
-    let mut room = room(&[1, 1]);
+    let mut room = room(&[1, 1, 1]);
+    let stranger = device(4, 1);
     room.say(ANNA, b"hello");
-    let ack = |contiguous, beyond| Frame::Acks(vec![Ack { author: ANNA, contiguous, beyond }]);
+    let ack = |contiguous, beyond| Frame::Acks(vec![Ack { author: ANNA, contiguous, mark: 0, beyond }]);
     for lie in [
         ack(2, 0),
         ack(0, 1),
         ack(u64::MAX, 1),
         Frame::Read(vec![id(ANNA, 2)]),
-        Frame::Message(message(id(CLEO, 1), &[]), Vec::new(), Asked::Everybody),
+        Frame::Message(message(id(stranger, 1), &[]), Vec::new(), Asked::Everybody),
         Frame::Message(message(id(BERT, 1), &[id(ANNA, 2)]), Vec::new(), Asked::Everybody),
     ] {
         assert_eq!(get(&mut room, ANNA, BERT, lie.clone()), Err(Fault::Impossible), "{lie:?}");
     }
-    assert_eq!(get(&mut room, ANNA, CLEO, ack(1, 0)), Err(Fault::Impossible));
+    assert_eq!(get(&mut room, ANNA, stranger, ack(1, 0)), Err(Fault::Impossible));
     assert_eq!(room.state(id(ANNA, 1)), MessageState::Sent);
+    assert!(!room.devices[&ANNA].facts.contains(&Fact::Outdated));
+}
+
+#[test]
+fn two_who_heard_more_than_a_device_remembers_tell_it_that_it_is_an_old_copy() {
+    let mut room = room(&[1, 1, 1]);
+    let answer = |author| Frame::Message(message(id(author, 1), &[id(ANNA, 2)]), Vec::new(), Asked::Everybody);
+    assert_eq!(get(&mut room, ANNA, BERT, answer(BERT)), Err(Fault::Impossible));
+    assert_eq!(get(&mut room, ANNA, CLEO, answer(CLEO)), Ok(()));
+    assert!(room.devices[&ANNA].facts.contains(&Fact::Outdated));
+    assert_eq!(names(&room, ANNA), [id(CLEO, 1)]);
 }
 
 #[test]
@@ -426,7 +439,7 @@ fn any_ids() -> impl Strategy<Value = Vec<MessageId>> {
 fn any_acks() -> impl Strategy<Value = Vec<Ack>> {
     let contiguous = prop_oneof![any_number(), Just(0)];
     (any_author(), contiguous, any::<u64>())
-        .prop_map(|(author, contiguous, beyond)| vec![Ack { author, contiguous, beyond }])
+        .prop_map(|(author, contiguous, beyond)| vec![Ack { author, contiguous, mark: 0, beyond }])
 }
 
 fn any_ranges() -> impl Strategy<Value = Vec<Range>> {
