@@ -48,13 +48,19 @@ pub enum Table {
     KeyPackages,
     /// Session and identity → nothing: who was asked for keys to be added.
     Invited,
-    /// Own identity and session → nothing: where this device asked to be let in.
+    /// Own identity and session → with which key package, and of whom, this device asked to be let in.
     Entering,
+    /// Own identity and a device's key (32 bytes each) → what is known of that device of the person.
+    Devices,
+    /// The name of a link (32 bytes) → the account that came for it.
+    Accounts,
+    /// Session and a key package's hash (32 bytes) → the Welcome its device was sent.
+    Welcomes,
 }
 
 impl Table {
     /// Every table, for implementations that create them.
-    pub const ALL: [Table; 20] = [
+    pub const ALL: [Table; 23] = [
         Table::Peers,
         Table::Inbox,
         Table::Opened,
@@ -75,6 +81,9 @@ impl Table {
         Table::KeyPackages,
         Table::Invited,
         Table::Entering,
+        Table::Devices,
+        Table::Accounts,
+        Table::Welcomes,
     ];
 
     /// The table's name in a database.
@@ -100,6 +109,9 @@ impl Table {
             Table::KeyPackages => "key_packages",
             Table::Invited => "invited",
             Table::Entering => "entering",
+            Table::Devices => "devices",
+            Table::Accounts => "accounts",
+            Table::Welcomes => "welcomes",
         }
     }
 }

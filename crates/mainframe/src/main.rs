@@ -56,6 +56,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Status { watch } => commands::status::run(&global, *watch, &output).await,
             Command::Config(command) => commands::config::run(&global, command, &output),
             Command::Id(command) => commands::id::run(&global, command, &output).await,
+            Command::Device(command) => commands::device::run(&global, command, &output).await,
+            Command::Account(command) => commands::account::run(&global, command, &output).await,
             Command::Contact(command) => commands::contact::run(&global, command, &output).await,
             Command::Session(command) => commands::session::run(&global, command, &output).await,
             Command::Group(command) => commands::group::run(&global, command, &output).await,

@@ -23,14 +23,14 @@ pub(crate) const KEY_FILE: &str = "keys.json";
 
 const VERSION: u32 = 1;
 /// RFC 9106's second recommendation: 64 MiB and three passes where memory is scarce (with one lane: one thread).
-const STRONG: Derivation = Derivation { memory_kib: 65_536, passes: 3 };
+pub(crate) const STRONG: Derivation = Derivation { memory_kib: 65_536, passes: 3 };
 /// The least argon2 allows: fifty nodes of a local network start on one machine.
 const CHEAP: Derivation = Derivation { memory_kib: 8, passes: 1 };
 
 /// The work of one derivation, as the file tells it. Only the two above are accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Derivation {
+pub(crate) struct Derivation {
     memory_kib: u32,
     passes: u32,
 }
@@ -138,7 +138,8 @@ fn array<const N: usize>(digits: &str) -> Option<[u8; N]> {
     hex::decode(digits).ok()?.try_into().ok()
 }
 
-fn derive(derivation: Derivation, salt: &[u8; 16], password: &Password) -> Secret<32> {
+/// The key that a password makes.
+pub(crate) fn derive(derivation: Derivation, salt: &[u8; 16], password: &Password) -> Secret<32> {
     let mut key = Zeroizing::new([0; 32]);
     let params = Params::new(derivation.memory_kib, derivation.passes, 1, Some(32)).expect("within argon2's limits");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)

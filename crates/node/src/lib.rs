@@ -8,16 +8,20 @@
 //! relay_loop  endpoint_loop  halves    the core's two halves, a thread each
 //! mailbox                              from the relay half to the endpoint half
 //! desk                                 questions, answers and news between halves and interfaces
-//! people  tokens  api                  whose messages are opened; who may ask; how
+//! people  device  linking              whose messages are opened; how a person comes here from another device
+//! account_file                         a person in an encrypted file
+//! tokens  api                          who may ask; how
 //! node                                 all of it, started and stopped in order
 //! bare                                 the relay half alone, for measurements
 //! ```
 
+mod account_file;
 mod api;
 mod bare;
 mod clock;
 mod config;
 mod desk;
+mod device;
 mod endpoint_loop;
 mod error;
 mod files;
@@ -25,6 +29,7 @@ mod halves;
 pub mod held;
 mod key_file;
 mod keyring;
+mod linking;
 mod mailbox;
 mod node;
 mod password;

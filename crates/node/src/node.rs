@@ -23,6 +23,7 @@ use crate::halves;
 use crate::held::{HELD_DIRECTORY, HoldThread};
 use crate::key_file::KeyFile;
 use crate::keyring::Keyring;
+use crate::linking;
 use crate::mailbox::Mailbox;
 use crate::password::Password;
 use crate::people::People;
@@ -110,6 +111,7 @@ impl Node {
             config,
         });
         let server = tokio::spawn(serve(listener, api.clone()));
+        tokio::spawn(linking::follow(api.clone()));
         let node = RunningNode { api, overlay, admin_token, relay: relay_sender, threads, server, _lock: lock };
         node.announce()?;
         Ok(node)

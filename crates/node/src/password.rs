@@ -13,7 +13,29 @@ use crate::files;
 /// Where the devnet profile keeps the password it makes for itself, inside the data directory.
 const DEVNET_PASSWORD_FILE: &str = "password";
 
-/// The password of the key file. Never logged, wiped when dropped.
+/// What is asked for, and what to do where nobody can be asked.
+struct Prompts {
+    needed: &'static str,
+    new: &'static str,
+    again: &'static str,
+    next: &'static str,
+}
+
+const PROMPTS_OF_KEY_FILE: Prompts = Prompts {
+    needed: "the key file needs a password",
+    new: "New password for the key file: ",
+    again: "Password: ",
+    next: "Set MAINFRAME_PASSWORD_FILE.",
+};
+
+const PROMPTS_OF_ACCOUNT: Prompts = Prompts {
+    needed: "the account file needs a passphrase",
+    new: "New passphrase for the account file: ",
+    again: "Passphrase of the account file: ",
+    next: "Name a file with --passphrase-file.",
+};
+
+/// The password of the key file, or the passphrase of an account file. Never logged, wiped when dropped.
 #[expect(missing_debug_implementations, reason = "a secret must not reach a log")]
 pub struct Password(Zeroizing<String>);
 
@@ -34,13 +56,29 @@ impl Password {
         }
         match config.profile {
             Profile::Devnet => Password::of_devnet(config),
-            Profile::Main => Password::ask(new),
+            Profile::Main => Password::ask(&PROMPTS_OF_KEY_FILE, new),
         }
     }
 
     /// Whether the node of this configuration has yet to make its key file.
     pub fn is_new(config: &Config) -> bool {
         !config.data_dir.join(crate::key_file::KEY_FILE).exists()
+    }
+
+    /// A passphrase for something else than the key file: the first line of a file, or what is typed, twice if `new`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Password`] if there is none.
+    pub fn of_account(file: Option<&Path>, new: bool) -> Result<Password, NodeError> {
+        match file {
+            Some(path) => Password::read(path),
+            None => Password::ask(&PROMPTS_OF_ACCOUNT, new),
+        }
+    }
+
+    /// The text of it, to be handed to a node.
+    pub fn reveal(&self) -> &str {
+        &self.0
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -50,7 +88,7 @@ impl Password {
     fn read(path: &Path) -> Result<Password, NodeError> {
         let text = std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| {
             let what = format!("cannot read the password file {}", path.display());
-            missing(what, error, "Check MAINFRAME_PASSWORD_FILE.")
+            missing(what, error, "Check the file that was named, by flag or by MAINFRAME_PASSWORD_FILE.")
         })?;
         let line = text.lines().next().unwrap_or_default();
         Password::checked(line, &format!("the first line of {} is empty", path.display()))
@@ -67,12 +105,12 @@ impl Password {
         Password::read(&path)
     }
 
-    fn ask(new: bool) -> Result<Password, NodeError> {
+    fn ask(prompts: &Prompts, new: bool) -> Result<Password, NodeError> {
         if !std::io::stdin().is_terminal() {
             let why = "there is no terminal to ask at, and no password file is named";
-            return Err(missing("the key file needs a password".into(), why, "Set MAINFRAME_PASSWORD_FILE."));
+            return Err(missing(prompts.needed.into(), why, prompts.next));
         }
-        let first = ask_hidden(if new { "New password for the key file: " } else { "Password: " })?;
+        let first = ask_hidden(if new { prompts.new } else { prompts.again })?;
         if new && ask_hidden("Again: ")? != first {
             let next = "Start again and type the same password twice.";
             return Err(missing("no password was set".into(), "the two do not agree", next));

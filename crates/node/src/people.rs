@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::desk::{Answer, Desk};
 use crate::key_file::KeyFile;
 use crate::keyring::{Keyring, PersonEntry, TopicEntry};
+use crate::linking::Refusals;
 use crate::random;
 
 /// Characters of a name.
@@ -21,26 +22,29 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Shared by the interfaces.
 pub(crate) struct People {
-    overlay: Address,
-    clock: Arc<Clock>,
-    desk: Arc<Desk>,
+    pub(crate) overlay: Address,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) desk: Arc<Desk>,
     file: KeyFile,
     keyring: RwLock<Keyring>,
+    pub(crate) refusals: Refusals,
     /// One change at a time: file first, then memory, then the endpoint half.
-    changing: tokio::sync::Mutex<()>,
+    pub(crate) changing: tokio::sync::Mutex<()>,
 }
 
 impl People {
     pub(crate) fn new(overlay: Address, clock: Arc<Clock>, desk: Arc<Desk>, file: KeyFile, keyring: Keyring) -> People {
-        People { overlay, clock, desk, file, keyring: RwLock::new(keyring), changing: tokio::sync::Mutex::new(()) }
+        let (keyring, refusals, changing) = (RwLock::new(keyring), Refusals::default(), tokio::sync::Mutex::new(()));
+        People { overlay, clock, desk, file, keyring, refusals, changing }
     }
 
     /// What the endpoint half is told before anything else.
     pub(crate) fn commands(keyring: &Keyring, overlay: &Address, now: Time) -> Vec<EndpointCommand> {
         let persons =
             keyring.persons.iter().map(|entry| EndpointCommand::AddPersona(Box::new(entry.persona(overlay, now))));
+        let links = keyring.links.iter().map(|entry| EndpointCommand::AwaitAccount(Box::new(entry.waiting(overlay))));
         let topics = keyring.topics.iter().map(|entry| EndpointCommand::AddTopic(entry.key.clone()));
-        persons.chain(topics).collect()
+        persons.chain(links).chain(topics).collect()
     }
 
     /// The people of a principal, or everyone's; their addresses at this luminosity, or at that they were made with.
@@ -98,14 +102,16 @@ impl People {
         name: String,
         principal: String,
         luminosity: Luminosity,
+        device_name: Option<String>,
     ) -> Result<Person, Failure> {
         check_name(&name)?;
+        device_name.as_deref().map_or(Ok(()), check_name)?;
         let _alone = self.changing.lock().await;
         let mut keyring = self.read().clone();
         if keyring.persons.iter().any(|other| other.name == name && other.principal == principal) {
             return Err(Failure::conflict(format!("a person named {name} is there already")));
         }
-        let entry = PersonEntry::generate(name, principal, luminosity);
+        let entry = PersonEntry::generate(name, principal, luminosity, device_name);
         keyring.persons.push(entry.clone());
         let persona = Box::new(entry.persona(&self.overlay, self.clock.now()));
         self.change(keyring, Some(EndpointCommand::AddPersona(persona))).await?;
@@ -162,7 +168,7 @@ impl People {
     }
 
     /// Writes the file, tells the endpoint half, and takes both back if it refuses.
-    async fn change(&self, keyring: Keyring, command: Option<EndpointCommand>) -> Result<(), Failure> {
+    pub(crate) async fn change(&self, keyring: Keyring, command: Option<EndpointCommand>) -> Result<(), Failure> {
         self.write(&keyring)?;
         let told = match command {
             Some(command) => self.tell(command).await,
@@ -189,17 +195,19 @@ impl People {
         self.file.write(&keyring.encode()).map_err(|error| Failure::of_store(&error))
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Keyring> {
+    pub(crate) fn read(&self) -> std::sync::RwLockReadGuard<'_, Keyring> {
         self.keyring.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn person(&self, entry: &PersonEntry, luminosity: Luminosity) -> Person {
+    pub(crate) fn person(&self, entry: &PersonEntry, luminosity: Luminosity) -> Person {
         Person {
             name: entry.name.clone(),
             identity: entry.identity.to_string(),
             key: entry.scan_key.to_string(),
             address: entry.address(&self.overlay, luminosity).to_string(),
             principal: entry.principal.clone(),
+            device: entry.device_key().to_string(),
+            device_name: entry.device_name().to_string(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ContactEvent, ErrorCode, Message, SessionEvent};
+use crate::{ContactEvent, DeviceEvent, ErrorCode, Message, SessionEvent};
 
 /// What became of a packet this node sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
@@ -37,7 +37,7 @@ pub enum TraceStep {
 
 /// One event of the stream (`GET events`), as JSON with a `type`.
 ///
-/// Messages and news of contacts and sessions need scope `read` and are the principal's own; outcomes need `send` and are of the principal's own
+/// Messages and news of contacts, sessions and devices need scope `read` and are the principal's own; outcomes need `send` and are of the principal's own
 /// packets; everything about peers and traces needs `admin`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -48,6 +48,8 @@ pub enum Event {
     Contact(ContactEvent),
     /// Something happened in a session of one of the principal's people.
     Session(SessionEvent),
+    /// Something happened to a device of one of the principal's people.
+    Device(DeviceEvent),
     /// What became of a packet.
     Packet {
         /// Which.

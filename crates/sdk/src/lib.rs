@@ -27,6 +27,7 @@ mod card;
 mod client;
 mod configuration;
 mod contact;
+mod device;
 mod endpoint_file;
 mod error;
 mod event;
@@ -44,6 +45,10 @@ pub use client::Client;
 pub use configuration::{ConfigValue, Configuration};
 pub use contact::{
     AddContact, AddedContact, Contact, ContactChange, ContactEvent, Contacts, DeclineContact, Safety, Standing,
+};
+pub use device::{
+    AccountFile, AddDevice, DeviceChange, DeviceEvent, DeviceStanding, Devices, ExportAccount, Link, Links, OwnDevice,
+    RestoreAccount, StartLink,
 };
 pub use endpoint_file::{ENDPOINT_FILE, EndpointFile};
 pub use error::{ApiError, Error, ErrorCode};

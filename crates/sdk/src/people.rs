@@ -13,12 +13,16 @@ pub struct AddPerson {
     /// many as the relays near it cover: nobody would hand it what is sent to more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub luminosity: Option<u16>,
+    /// What this node is called among the person's devices, 1 to 64 characters, told to everyone they share a session with;
+    /// the host's name if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_name: Option<String>,
 }
 
 impl AddPerson {
     /// A person of that name whose address tells this node's whole position.
     pub fn named(name: impl Into<String>) -> AddPerson {
-        AddPerson { name: name.into(), luminosity: None }
+        AddPerson { name: name.into(), luminosity: None, device_name: None }
     }
 }
 
@@ -35,6 +39,10 @@ pub struct Person {
     pub address: String,
     /// Whose it is.
     pub principal: String,
+    /// The key of this node among their devices, 64 hex digits.
+    pub device: String,
+    /// And what it is called.
+    pub device_name: String,
 }
 
 /// The principal's people; for scope `admin` everyone's.

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::card::{Card, hours_of, is_usable, put_prefix, read_prefix};
 use super::code::{CodeKind, ParseCodeError, from_text, to_text};
+use super::name::Name;
 use super::random_secret;
 use crate::codec::Reader;
 
@@ -17,6 +18,7 @@ const ID_CONTEXT: &str = "mainframe 2026 invitation id";
 const STUB_VERSION: u8 = 1;
 const CARD_VERSION: u8 = 2;
 const LINK_VERSION: u8 = 1;
+const HOUR_MS: u64 = 3_600_000;
 
 /// The most bits of its region that a stub tells, so that it stays short. A region of fewer bits holds one of more,
 /// and no network has two nodes that share 128.
@@ -193,6 +195,8 @@ pub struct LinkCode {
     pub region: Prefix,
     /// The key the new device will have in sessions, so that the old one can certify it.
     pub device: DeviceKey,
+    /// What the new device would like to be called.
+    pub name: Name,
     /// What both share.
     pub secret: InvitationSecret,
     /// From when on it is worth nothing, in hours since 1970.
@@ -200,17 +204,32 @@ pub struct LinkCode {
 }
 
 impl LinkCode {
-    /// `mfl:` and base64url of: version 1, secret 32, expires 4, scan key 32, device key 32, region. Whoever sees it can
-    /// pretend to be the person's old device.
-    pub fn reveal(&self) -> Zeroizing<String> {
-        let mut out = Zeroizing::new(Vec::with_capacity(134));
+    /// The moment from which on it is worth nothing.
+    pub fn ends(&self) -> Time {
+        Time(u64::from(self.expires_hours) * HOUR_MS)
+    }
+
+    /// Whether it is worth nothing any more.
+    pub fn is_expired(&self, now: Time) -> bool {
+        now >= self.ends()
+    }
+
+    /// Version 1, secret 32, expires 4, scan key 32, device key 32, region, name.
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut out = Zeroizing::new(Vec::with_capacity(134 + 1 + Name::LENGTH_MAX));
         out.push(LINK_VERSION);
         out.extend_from_slice(self.secret.expose());
         out.extend_from_slice(&self.expires_hours.to_be_bytes());
         out.extend_from_slice(&self.scan_key.0);
         out.extend_from_slice(&self.device.0);
         put_prefix(&mut out, &self.region);
-        Zeroizing::new(to_text(CodeKind::Link, &out))
+        self.name.encode(&mut out);
+        out
+    }
+
+    /// `mfl:` and the bytes in base64url. Whoever sees it can pretend to be the person's old device.
+    pub fn reveal(&self) -> Zeroizing<String> {
+        Zeroizing::new(to_text(CodeKind::Link, &self.to_bytes()))
     }
 
     /// Reads what [`LinkCode::reveal`] wrote.
@@ -218,19 +237,24 @@ impl LinkCode {
     /// # Errors
     /// See [`ParseCodeError`].
     pub fn parse(text: &str) -> Result<LinkCode, ParseCodeError> {
-        from_text(CodeKind::Link, text, decode_link)
+        from_text(CodeKind::Link, text, LinkCode::decode)
     }
-}
 
-fn decode_link(reader: &mut Reader<'_>) -> Result<LinkCode, Fault> {
-    if reader.u8()? != LINK_VERSION {
-        return Err(Fault::UnknownVersion);
+    /// Reads what [`LinkCode::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// `Malformed`, `UnknownVersion`, `Oversized` or `Impossible`.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<LinkCode, Fault> {
+        if reader.u8()? != LINK_VERSION {
+            return Err(Fault::UnknownVersion);
+        }
+        let secret = InvitationSecret::from_bytes(reader.array()?);
+        let expires_hours = reader.u32()?;
+        let (scan_key, device) = (ScanKey(reader.array()?), DeviceKey(reader.array()?));
+        let (region, name) = (read_prefix(reader)?, Name::decode(reader)?);
+        let link = LinkCode { scan_key, region, device, name, secret, expires_hours };
+        if is_usable(&link.scan_key) { Ok(link) } else { Err(Fault::Impossible) }
     }
-    let secret = InvitationSecret::from_bytes(reader.array()?);
-    let expires_hours = reader.u32()?;
-    let (scan_key, device) = (ScanKey(reader.array()?), DeviceKey(reader.array()?));
-    let link = LinkCode { scan_key, region: read_prefix(reader)?, device, secret, expires_hours };
-    if is_usable(&link.scan_key) { Ok(link) } else { Err(Fault::Impossible) }
 }
 
 #[cfg(test)]
@@ -280,13 +304,15 @@ mod tests {
             scan_key: person(1).scan_key(),
             region: "0110".parse().unwrap(),
             device: DeviceKey([3; 32]),
+            name: Name::new("tablet").unwrap(),
             secret: InvitationSecret::from_bytes([5; 32]),
             expires_hours: 500_001,
         };
         let again = LinkCode::parse(&link.reveal()).unwrap();
         assert_eq!((again.scan_key, again.region, again.device), (link.scan_key, link.region, link.device));
-        assert_eq!(again.secret.expose(), link.secret.expose());
+        assert_eq!((again.secret.expose(), &again.name), (link.secret.expose(), &link.name));
         assert!(link.reveal().len() <= 210);
+        assert!(!link.is_expired(Time(500_001 * 3_600_000 - 1)) && link.is_expired(Time(500_001 * 3_600_000)));
         let of_low_order = LinkCode { scan_key: ScanKey([0; 32]), ..link };
         let error = ParseCodeError::Unreadable(CodeKind::Link, Fault::Impossible);
         assert_eq!(LinkCode::parse(&of_low_order.reveal()).err(), Some(error));
@@ -296,7 +322,7 @@ mod tests {
         #[test]
         fn arbitrary_and_mutated_codes_never_panic(noise: Vec<u8>, text: String, at in 0_usize..138, with: u8) {
             let _ = Invitation::decode(&mut Reader::new(&noise));
-            let _ = decode_link(&mut Reader::new(&noise));
+            let _ = LinkCode::decode(&mut Reader::new(&noise));
             let _ = Invitation::parse(&format!("mfi:{text}"));
             let mut bytes = invitation(body()).shortened().to_bytes().to_vec();
             let at = at % bytes.len();

@@ -6,7 +6,7 @@ use super::conversation::CONTROL_KIND;
 use super::fragment::FRAME_LENGTH_MAX;
 use super::ledger::Start;
 use crate::codec::{Reader, put_list};
-use crate::crypto::Card;
+use crate::crypto::{Card, Revocation};
 
 /// Devices of a person (as the decisions bound them).
 pub(super) const PACKAGES_MAX: usize = 16;
@@ -20,6 +20,7 @@ const WELCOME: u8 = CONTROL_KIND + 3;
 const LEAVING: u8 = CONTROL_KIND + 4;
 const REMOVING: u8 = CONTROL_KIND + 5;
 const CARD: u8 = CONTROL_KIND + 6;
+const REVOKED: u8 = CONTROL_KIND + 7;
 
 /// A message of this kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,9 +39,14 @@ pub(super) enum Control {
     Removing(DeviceKey),
     /// My new card.
     Card(Card),
+    /// I do not vouch for this device of mine any more: let it in nowhere.
+    Revoked(Revocation),
 }
 
 impl Control {
+    /// The kind of a Welcome.
+    pub(super) const WELCOME: u8 = WELCOME;
+
     /// Its kind as a message, and its body.
     pub(super) fn encode(&self) -> (u8, Vec<u8>) {
         let mut out = Vec::new();
@@ -71,6 +77,10 @@ impl Control {
                 out.extend_from_slice(&card.to_bytes());
                 CARD
             }
+            Control::Revoked(revocation) => {
+                revocation.encode(&mut out);
+                REVOKED
+            }
         };
         (kind, out)
     }
@@ -97,6 +107,7 @@ impl Control {
             },
             REMOVING => Control::Removing(DeviceKey(reader.array()?)),
             CARD => Control::Card(Card::decode(&mut reader)?),
+            REVOKED => Control::Revoked(Revocation::decode(&mut reader)?),
             _ => return Err(Fault::UnknownFrame),
         };
         reader.finish()?;
@@ -117,12 +128,15 @@ fn read_bytes(reader: &mut Reader<'_>, length_max: usize) -> Result<Vec<u8>, Fau
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::Identity;
     use mainframe_base::DeviceId;
     use proptest::prelude::*;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
 
     #[test]
     fn every_control_comes_back_from_its_bytes() {
-        let session = SessionId([7; 16]);
+        let (session, mut rng) = (SessionId([7; 16]), ChaCha20Rng::seed_from_u64(1));
         let start = Start { lamport: 9, reached: vec![(DeviceId([1; 8]), 3)] };
         let controls = [
             Control::Here,
@@ -132,6 +146,7 @@ mod tests {
             Control::Welcome { session, welcome: vec![2; 5_000], tree: Some(vec![3; 90_000]), start },
             Control::Leaving,
             Control::Removing(DeviceKey([4; 32])),
+            Control::Revoked(Revocation::sign(&Identity::generate(&mut rng), DeviceKey([4; 32]), 9)),
         ];
         for control in controls {
             let (kind, body) = control.encode();

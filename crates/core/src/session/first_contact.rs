@@ -4,7 +4,7 @@ use mainframe_base::{IdentityKey, ScanKey, SessionId, Tag};
 use mainframe_mls::{KeyPackage, KeyPackageId, Rows, invited, offered};
 use zeroize::Zeroizing;
 
-use super::contact::{About, Contacts, HelloId, Input, Output, Turn, Wish};
+use super::contact::{About, Contacts, Fact, HelloId, Input, Output, Turn, Wish};
 use super::controls::Control;
 use super::conversation::{Conversation, Invited, Offered, Out, Scene, Want};
 use super::fragment::{Fragment, FrameKind, split};
@@ -36,6 +36,9 @@ impl Sessions {
         out: &mut Vec<SessionEffect>,
     ) {
         let Some((FrameKind::Letter, bytes)) = self.letters.add(now, scan_key, fragment) else { return };
+        if let Some(link) = self.links.name_of(&scan_key) {
+            return self.link_letter_came(&mut Call { now, tx, out }, link, &bytes);
+        }
         let Some(key) = self.person_of(&scan_key) else { return };
         let person = &self.persons[&key];
         let secret_of = |id| person.contacts.secret_of(tx, id);
@@ -78,6 +81,10 @@ impl Sessions {
         for output in outputs {
             match output {
                 Output::Fact(fact) => {
+                    if let Fact::Together(_, session) = fact {
+                        self.tell_of(call, session);
+                        self.tell_revocations(call, session);
+                    }
                     call.out.push(SessionEffect::Tell(person, SessionEvent::Contact(fact)));
                 }
                 Output::Wish(wish) => self.obey_contact_wish(call, person, wish),
@@ -93,17 +100,23 @@ impl Sessions {
                 self.tell_contacts(call, person, Input::KeyPackagesMade { peer, about, packages });
             }
             Wish::StartSession { peer, hello, packages } => self.start_pair(call, person, &peer, hello, &packages),
-            Wish::JoinSession { peer, about, session, welcome, tree } => {
-                let entered = self.enter(call, person, session, &welcome, tree.as_deref(), &Start::default());
+            Wish::JoinSession { peer, about, session, welcome, tree, start } => {
+                let start = if start.is_empty() { Some(Start::default()) } else { Start::decode(&start).ok() };
+                let is_ours = self.package_for(call.tx, &person, &welcome).is_some();
+                let entered =
+                    start.is_some_and(|start| self.enter(call, person, session, &welcome, tree.as_deref(), &start));
                 let input = match (entered, about) {
-                    (true, _) => Input::SessionJoined { peer, session },
+                    (true, About::Session(_)) => return self.control(call, session, &Control::Here),
+                    (true, About::Hello(_)) => Input::SessionJoined { peer, session },
+                    // It is for another device of the person, which answered the same greeting.
+                    (false, About::Hello(_)) if !is_ours && !self.other_devices(call.tx, &person).is_empty() => return,
                     (false, About::Hello(hello)) => Input::SessionFailed { peer, hello },
                     (false, About::Session(_)) => return,
                 };
                 self.tell_contacts(call, person, input);
             }
             Wish::Confirm { session, .. } => self.control(call, session, &Control::Here),
-            Wish::UseKeys { peer, session, packages } => self.use_keys(call, session, peer, &packages),
+            Wish::UseKeys { peer, session, packages } => self.let_in(call, (person, session), peer, &packages),
         }
     }
 
@@ -210,6 +223,9 @@ impl Sessions {
         let scene = &mut Scene { now: call.now, rng: &mut self.rng, tx: call.tx, out: &mut out, config: &self.config };
         let conversation = Conversation::found(scene, session, &of.device, &of.certificate, terms.clone());
         self.take_up(call, conversation, out);
+        if self.is_group(&session) {
+            self.tell_of(call, session);
+        }
         call.out.push(SessionEffect::Tell(person, SessionEvent::Began(session, terms)));
     }
 
@@ -242,6 +258,11 @@ impl Sessions {
             self.unheard.insert(session, peer);
         }
         self.take_up(call, conversation, out);
+        self.learn_seated(call, session);
+        if self.is_group(&session) && !self.entering.has(person, session) {
+            self.tell_of(call, session);
+        }
+        self.entered(call, person, session);
         call.out.push(SessionEffect::Tell(person, SessionEvent::Began(session, terms)));
         true
     }
@@ -259,19 +280,21 @@ impl Sessions {
     pub(super) fn invite(&mut self, call: &mut Call<'_>, session: SessionId, invitation: Invited) {
         let Some(conversation) = self.conversations.get(&session) else { return };
         let person = conversation.person();
-        if invitation.person == person {
-            return self.invite_own(call, session, invitation);
+        if conversation.devices_of(&invitation.person).len() > 1 {
+            return self.welcome_device(call, session, invitation);
         }
         let Invited { person: peer, welcome, tree, start } = invitation;
         if let Some((_, hello)) = self.hellos.get(&session).filter(|(of, _)| *of == peer).copied() {
             let about = About::Hello(hello);
-            return self.tell_contacts(call, person, Input::WelcomeMade { peer, about, session, welcome, tree });
+            let start = Vec::new();
+            return self.tell_contacts(call, person, Input::WelcomeMade { peer, about, session, welcome, tree, start });
         }
         match self.pair_with(call.tx, &person, &peer) {
             Some(pair) => self.control(call, pair, &Control::Welcome { session, welcome, tree, start }),
             None => {
                 let about = About::Session(session);
-                self.tell_contacts(call, person, Input::WelcomeMade { peer, about, session, welcome, tree });
+                let start = start.encode();
+                self.tell_contacts(call, person, Input::WelcomeMade { peer, about, session, welcome, tree, start });
             }
         }
     }
@@ -282,19 +305,6 @@ impl Sessions {
             self.unheard.remove(&session);
             let Some(person) = self.conversations.get(&session).map(Conversation::person) else { return };
             self.tell_contacts(call, person, Input::SessionHeard { peer: author, session });
-        }
-    }
-
-    /// Adds a peer's devices to a session.
-    pub(super) fn use_keys(
-        &mut self,
-        call: &mut Call<'_>,
-        session: SessionId,
-        peer: IdentityKey,
-        packages: &[Vec<u8>],
-    ) {
-        if let Some(wanted) = offers(&peer, packages) {
-            self.with(call, session, |conversation, scene| conversation.want(scene, Want::Add(wanted)));
         }
     }
 }

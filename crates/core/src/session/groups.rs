@@ -274,12 +274,16 @@ impl Sessions {
             Control::Card(card) if card.identity() == from.person => {
                 self.tell_contacts(call, person, Input::CardTold(card));
             }
+            Control::Revoked(revocation) if revocation.identity == from.person => {
+                self.revocation_told(call, revocation);
+            }
             Control::KeysWanted(_)
             | Control::Keys { .. }
             | Control::Welcome { .. }
             | Control::Leaving
             | Control::Removing(_)
-            | Control::Card(_) => tracing::debug!(%session, "a device says what does not belong there"),
+            | Control::Card(_)
+            | Control::Revoked(_) => tracing::debug!(%session, "a device says what does not belong there"),
         }
     }
 }

@@ -7,28 +7,37 @@ pub mod contact;
 mod controls;
 mod conversation;
 mod devices;
+mod entering;
 mod epoch;
 mod first_contact;
 mod flights;
 pub mod fragment;
 mod groups;
 pub mod ledger;
+mod linking;
 pub mod ordering;
 mod orders;
 mod ports;
 mod posting;
 mod sessions;
+mod telling;
 pub mod terms;
 mod window;
 
 pub use config::SessionConfig;
 pub use conversation::{DeviceView, MemberView, SessionView};
-pub use ports::{Answer, Order, Persona, SessionEffect, SessionEvent, Unable};
+pub use linking::Waiting;
+pub use ports::{Answer, DeviceFact, DeviceStanding, Order, OwnDevice, Persona, SessionEffect, SessionEvent, Unable};
 pub use sessions::Sessions;
 
-use mainframe_base::SessionId;
+use mainframe_base::{DeviceKey, Secret, SessionId};
 
 use crate::store::{Row, Table, Tx};
+
+/// The key in sessions of the device with this seed.
+pub fn device_key(seed: Secret<32>) -> DeviceKey {
+    mainframe_mls::DeviceSecret::new(seed).key()
+}
 
 /// Rows read at once.
 const PAGE: usize = 128;

@@ -2,7 +2,7 @@
 
 use mainframe_base::{IdentityKey, SessionId, Time};
 
-use super::contact::{Contacts, NotDone, Turn};
+use super::contact::{Account, Contacts, NotDone, Turn};
 use super::conversation::{CONTROL_KIND, Conversation, Scene, Want};
 use super::ports::{Answer, Order, SessionEffect, Unable};
 use super::sessions::{Call, Sessions};
@@ -100,8 +100,15 @@ impl Sessions {
             Order::Progress(session, number) => {
                 Ok(Answer::Progress(self.session_of(&person, &session)?.progress(number)))
             }
-            Order::EnterSessions(sessions) => self.enter_sessions(call, person, sessions),
+            Order::Devices => Ok(Answer::Devices(self.own_devices(call.tx, &person))),
+            Order::AddDevice(code, name) => self.add_device(call, person, code, name),
             Order::RevokeDevice(device) => self.revoke_device(call, person, device),
+            Order::Account => {
+                let (secrets, belongings) =
+                    (self.persons[&person].identity.secrets(), self.belongings(call.tx, person));
+                Ok(Answer::Account(std::sync::Arc::new(Account { secrets, belongings })))
+            }
+            Order::Receive(belongings) => self.receive(call, person, *belongings),
             Order::Sessions => {
                 let theirs = self.conversations.values().filter(|it| it.person() == person);
                 Ok(Answer::Sessions(theirs.map(Conversation::view).collect()))

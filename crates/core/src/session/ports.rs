@@ -2,11 +2,13 @@
 
 use mainframe_base::{DeviceId, DeviceKey, IdentityKey, Luminosity, Prefix, Refusal, Secret, SessionId};
 
-use super::contact::{ContactView, Fact as ContactFact, InvitationView, NotDone, Terms as InvitationTerms, Whom};
+use super::contact::{
+    Account, Belongings, ContactView, Fact as ContactFact, InvitationView, NotDone, Terms as InvitationTerms, Whom,
+};
 use super::conversation::SessionView;
 use super::ledger::{Entry, Gap, Message, MessageId, MessageState, PersonProgress};
 use super::terms::{Forbidden, Terms};
-use crate::crypto::{Card, Identity, Invitation, InvitationId, Name, Region};
+use crate::crypto::{Card, Identity, Invitation, InvitationId, LinkCode, Name, Region};
 use crate::wire::{HoldClass, Parcel};
 
 /// One of our people, as the endpoint half is told of them at every start.
@@ -111,10 +113,16 @@ pub enum Order {
     },
     /// How far an own message is with each other person.
     Progress(SessionId, u64),
-    /// Lets this device into sessions of its person in which another one is: it asks until it is let in.
-    EnterSessions(Vec<SessionId>),
-    /// Puts another device of the person out of every session.
+    /// The person's devices.
+    Devices,
+    /// Adds the device that shows this code, under this name instead of the one the code tells.
+    AddDevice(LinkCode, Option<Name>),
+    /// Puts another device of the person out of every session, and vouches for it no more.
     RevokeDevice(DeviceKey),
+    /// All that makes the person, apart from what was said.
+    Account,
+    /// This device knows from now on what another one knew: it asks to be let into the sessions until it is.
+    Receive(Box<Belongings>),
     /// All sessions.
     Sessions,
 }
@@ -144,6 +152,12 @@ pub enum Answer {
     Progress(Vec<PersonProgress>),
     /// To `Sessions`.
     Sessions(Vec<SessionView>),
+    /// To `Devices`, the one that answers first.
+    Devices(Vec<OwnDevice>),
+    /// To `AddDevice`.
+    Device(OwnDevice),
+    /// To `Account`.
+    Account(std::sync::Arc<Account>),
 }
 
 /// What people say and the secrets of invitations are for nobody else to read.
@@ -161,6 +175,9 @@ impl std::fmt::Debug for Answer {
             Answer::Messages(_) => "Messages(…)",
             Answer::Progress(_) => "Progress(…)",
             Answer::Sessions(_) => "Sessions(…)",
+            Answer::Devices(_) => "Devices(…)",
+            Answer::Device(_) => "Device(…)",
+            Answer::Account(_) => "Account(…)",
         })
     }
 }
@@ -203,16 +220,76 @@ pub enum Unable {
     /// It is about a contact.
     #[error("{0}")]
     Contact(#[from] NotDone),
+    /// A new device's code is too old.
+    #[error("this code has expired; make a new one on the new device")]
+    CodeExpired,
+    /// A device's key was revoked, which holds for ever.
+    #[error("this device was revoked under that key, which holds for ever; make a new code on it, with a new key")]
+    Revoked,
+    /// A device cannot revoke itself.
+    #[error("this is the device you speak from; revoke it from another one")]
+    ThisDevice,
+    /// The person has no such device.
+    #[error("no device of yours has this key")]
+    NoDevice,
+    /// There are as many as are kept.
+    #[error("there are as many devices as can be kept; revoke some first")]
+    TooManyDevices,
     /// Nobody did wrong.
     #[error("{0}")]
     Refused(#[from] Refusal),
 }
 
-/// What a person is told.
+/// How it stands with a device of a person.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeviceStanding {
+    /// It was sent the account, and was not heard yet.
+    Adding,
+    /// It is one of the person's devices.
+    Added,
+    /// The person does not vouch for it any more.
+    Revoked,
+}
+
+/// A device of a person.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnDevice {
+    /// Its key.
+    pub key: DeviceKey,
+    /// What the person calls it.
+    pub name: Name,
+    /// Since when, in hours since 1970.
+    pub since_hours: u32,
+    /// Whether it is the one that answers.
+    pub is_this: bool,
+    /// How it stands with it.
+    pub standing: DeviceStanding,
+}
+
+/// What happened to devices.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DeviceFact {
+    /// A device of the person was heard for the first time.
+    Added(DeviceKey, Name),
+    /// A device that was to be added was not heard before its code expired.
+    NotAdded(DeviceKey),
+    /// The person does not vouch for a device any more.
+    Revoked(DeviceKey),
+    /// Told to a link: its account is here, and can be taken.
+    Linked,
+    /// Told to a link: a letter came that does not answer its code, for this reason.
+    NotLinked(String),
+    /// Told to a link: its code has expired, and nothing is awaited any more.
+    LinkExpired,
+}
+
+/// What a person is told, or a link that is to become one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SessionEvent {
     /// About a contact.
     Contact(ContactFact),
+    /// About the person's devices.
+    Device(DeviceFact),
     /// A session is there: founded, or entered.
     Began(SessionId, Terms),
     /// Somebody said something.

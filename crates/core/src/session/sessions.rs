@@ -10,10 +10,12 @@ use rand_core::SeedableRng;
 use super::SessionConfig;
 use super::contact::{Contacts, HelloId};
 use super::conversation::{Conversation, ConversationFact, Out, Scene, Slot};
-use super::devices::Entering;
+use super::devices::Devices;
+use super::entering::Entering;
 use super::flights::{Flights, Landed};
 use super::fragment::Assembly;
 use super::groups::Gathering;
+use super::linking::Links;
 use super::ports::{Persona, SessionEffect, SessionEvent};
 use crate::crypto::{Card, CardBody, DeviceCertificate, Identity, hours_of};
 use crate::store::{Table, Tx};
@@ -61,6 +63,8 @@ pub struct Sessions {
     pub(super) hellos: BTreeMap<SessionId, (IdentityKey, HelloId)>,
     pub(super) gatherings: BTreeMap<SessionId, Gathering>,
     pub(super) entering: Entering,
+    pub(super) devices: Devices,
+    pub(super) links: Links,
 }
 
 impl Sessions {
@@ -82,6 +86,8 @@ impl Sessions {
             hellos: BTreeMap::new(),
             gatherings: BTreeMap::new(),
             entering: Entering::default(),
+            devices: Devices::default(),
+            links: Links::default(),
         }
     }
 
@@ -99,7 +105,8 @@ impl Sessions {
         let body = CardBody { luminosity_floor, regions, issued_hours, expires_hours, name };
         let Ok(card) = Card::sign(&identity, body) else { return false };
         let device = DeviceSecret::new(device);
-        let certificate = DeviceCertificate::sign(&identity, device.key(), issued_hours, device_name);
+        let fresh = DeviceCertificate::sign(&identity, device.key(), issued_hours, device_name);
+        let certificate = Sessions::own_certificate(call.tx, fresh, now, &mut self.devices);
         let mut outputs = Vec::new();
         let turn = &mut super::contact::Turn { now, rng: &mut self.rng, tx: call.tx, out: &mut outputs };
         let contacts = Contacts::load(card.clone(), turn);
@@ -109,6 +116,9 @@ impl Sessions {
         self.obey_contacts(call, key, outputs);
         self.resume_gatherings(call, key);
         self.resume_entering(call, key);
+        if !self.other_devices(call.tx, &key).is_empty() {
+            self.ask_own(call, key);
+        }
         true
     }
 
@@ -118,6 +128,8 @@ impl Sessions {
         let theirs = |conversation: &&Conversation| conversation.person() == *key;
         let sessions: Vec<SessionId> = self.conversations.values().filter(theirs).map(Conversation::id).collect();
         sessions.iter().for_each(|session| drop(self.drop_conversation(session, out)));
+        self.entering.forget_person(key);
+        self.devices.forget_person(key);
         person.card.body().regions.iter().for_each(|region| self.unattend(region.prefix, out));
     }
 
@@ -193,6 +205,8 @@ impl Sessions {
         self.wake_contacts(call);
         self.wake_gatherings(call);
         self.wake_entering(call);
+        self.wake_devices(call);
+        self.wake_links(call);
     }
 
     /// When `wake` is due.
@@ -200,7 +214,9 @@ impl Sessions {
         let sessions = self.agenda.first().map(|(at, _)| *at);
         let contacts = self.persons.values().filter_map(|person| person.contacts.next_wake());
         let gatherings = self.gatherings.values().map(|gathering| gathering.due);
-        contacts.chain(sessions).chain(gatherings).chain(self.entering.next_wake()).min()
+        let devices =
+            self.entering.next_wake().into_iter().chain(self.devices.next_wake()).chain(self.links.next_wake());
+        contacts.chain(sessions).chain(gatherings).chain(devices).min()
     }
 
     /// Calls a session, and does what follows. `None` if there is none.
@@ -265,6 +281,9 @@ impl Sessions {
             ConversationFact::ReadElsewhere(id) => SessionEvent::ReadElsewhere(session, id),
             ConversationFact::Changed { by, added, removed, terms } => {
                 self.attend_places(call, session);
+                if added.contains(&person) {
+                    self.learn_seated(call, session);
+                }
                 SessionEvent::Changed { session, by, added, removed, terms }
             }
             ConversationFact::Invite(invited) => return self.invite(call, session, invited),
@@ -351,20 +370,22 @@ impl Sessions {
         regions.into_iter().for_each(|region| self.attend(call, region));
     }
 
-    fn attend(&mut self, call: &mut Call<'_>, region: Prefix) {
+    pub(super) fn attend(&mut self, call: &mut Call<'_>, region: Prefix) {
         if self.attended.insert(region) {
             call.out.push(SessionEffect::Attend(region));
         }
     }
 
     /// Listens to a region no more, unless somebody here still needs it.
-    fn unattend(&mut self, region: Prefix, out: &mut Vec<SessionEffect>) {
+    pub(super) fn unattend(&mut self, region: Prefix, out: &mut Vec<SessionEffect>) {
         let by_person = |person: &Person| person.card.body().regions.iter().any(|other| other.prefix == region);
         let by_session = |conversation: &Conversation| {
             let mut mine = conversation.terms().places.iter();
             mine.any(|place| place.region == region && place.owner.is_none_or(|of| of == conversation.person()))
         };
-        let is_needed = self.persons.values().any(by_person) || self.conversations.values().any(by_session);
+        let is_needed = self.persons.values().any(by_person)
+            || self.conversations.values().any(by_session)
+            || self.links.listens_to(region);
         if !is_needed && self.attended.remove(&region) {
             out.push(SessionEffect::Unattend(region));
         }

@@ -167,6 +167,9 @@ impl Endpoint {
             EndpointCommand::AddPersona(persona) => self.add_persona(now, *persona, tx, out),
             EndpointCommand::RemovePersona(key) => self.remove_persona(now, &key, tx, out),
             EndpointCommand::Order(person, order) => self.order(now, person, order, tx, out),
+            EndpointCommand::AwaitAccount(waiting) => self.await_account(now, *waiting, tx, out),
+            EndpointCommand::AccountFor(link) => self.account_for(&link, tx),
+            EndpointCommand::StopAwaiting(link) => self.stop_awaiting(now, &link, tx, out),
             EndpointCommand::AddTopic(key) => self.add_topic(now, key),
             EndpointCommand::RemoveTopic(key) => {
                 self.topics.retain(|topic| topic.key != key);

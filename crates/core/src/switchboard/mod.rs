@@ -5,6 +5,8 @@
 
 mod attended;
 mod command;
+#[cfg(test)]
+mod device_tests;
 mod inbound;
 mod inbox;
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::crypto::PersonKeys;
 use crate::hold::{HoldStatus, StoreOrder, StoreReport};
 use crate::overlay::Estimate;
 use crate::packet::{Dispatch, Step};
-use crate::session::{Answer, Order, Persona, SessionEvent, Unable};
+use crate::session::{Answer, Order, Persona, SessionEvent, Unable, Waiting};
 use crate::wire::{BudgetClass, Cell, HoldClass, OutFrame, TagBucket};
 
 /// Ties an answer to its question; chosen by whoever asks.
@@ -373,6 +373,12 @@ pub enum EndpointCommand {
     RemovePersona(IdentityKey),
     /// A person asks for something; answered with `Person`.
     Order(IdentityKey, Order),
+    /// A new device waits here for the account of its person.
+    AwaitAccount(Box<Waiting>),
+    /// The account that came for a link; answered with `Person`.
+    AccountFor(IdentityKey),
+    /// A link is done with, and its account is forgotten.
+    StopAwaiting(IdentityKey),
     /// Open what is sealed under this topic's key from now on, and what passed in the last minutes.
     AddTopic(TopicKey),
     /// Stop doing so.
@@ -412,7 +418,7 @@ pub enum EndpointReply {
     Inbox(Vec<Message>),
     /// To `Status`.
     Status(EndpointStatus),
-    /// To `Order`: what a person is answered, or why it was not done.
+    /// To `Order` and `AccountFor`: what a person is answered, or why it was not done.
     Person(Result<Box<Answer>, Unable>),
     /// To anything that could not be done; nothing was kept.
     Refused(Refusal),
@@ -470,6 +476,6 @@ pub struct Message {
 pub enum EndpointEvent {
     /// A message was opened, and is kept.
     Opened(Message),
-    /// Something happened in a person's sessions or with their contacts.
+    /// Something happened in a person's sessions, with their contacts or devices; or with a link.
     Person(IdentityKey, Box<SessionEvent>),
 }

@@ -11,10 +11,13 @@ use super::{
     CommandId, Endpoint, EndpointCommand, EndpointConfig, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply,
     Outcome, RelayReply,
 };
-use crate::crypto::{Card, Identity, Name, Presence, Region, hours_of};
-use crate::session::contact::Whom;
+use crate::crypto::{
+    Card, Identity, InvitationSecret, LetterKind, LinkCode, Name, Presence, Recipient, Region, hours_of, seal_letter,
+};
+use crate::session::contact::{Account, Whom};
+use crate::session::fragment::{Fragment, FrameKind, split};
 use crate::session::ledger::MessageState;
-use crate::session::{Answer, Order, Persona, SessionEvent, SessionView, Unable};
+use crate::session::{Answer, Order, OwnDevice, Persona, SessionEvent, SessionView, Unable, Waiting};
 use crate::store::MemoryStore;
 use crate::wire::{Cell, HoldClass, Parcel};
 
@@ -27,6 +30,9 @@ pub(super) struct Device {
     pub(super) store: MemoryStore,
     pub(super) key: IdentityKey,
     secrets: Secret<{ Identity::SECRETS_LENGTH }>,
+    name: Name,
+    /// The code it shows, if it waits for its person.
+    code: Option<LinkCode>,
     seed: u8,
     restarts: u8,
     pub(super) events: Vec<SessionEvent>,
@@ -85,6 +91,8 @@ impl Rehearsal {
             store: MemoryStore::default(),
             key: identity.key(),
             secrets: identity.secrets(),
+            name: Name::new("phone").unwrap(),
+            code: None,
             seed,
             restarts: 0,
             events: Vec::new(),
@@ -95,14 +103,109 @@ impl Rehearsal {
         number
     }
 
+    /// Adds a device that waits for its person; returns its number and the code it shows.
+    pub(super) fn add_waiting(&mut self, seed: u8, hours: u32) -> (usize, LinkCode) {
+        let keys = Identity::generate(&mut ChaCha20Rng::from_seed([seed; 32]));
+        let code = LinkCode {
+            scan_key: keys.scan_key(),
+            region: "01".parse().unwrap(),
+            device: mainframe_mls::DeviceSecret::new(Secret::new([seed + 100; 32])).key(),
+            name: Name::new("tablet").unwrap(),
+            secret: InvitationSecret::from_bytes([seed; 32]),
+            expires_hours: hours_of(self.now) + hours,
+        };
+        let device = Device {
+            endpoint: Endpoint::new(EndpointConfig::default(), [seed; 32]),
+            store: MemoryStore::default(),
+            key: keys.key(),
+            secrets: keys.secrets(),
+            name: code.name.clone(),
+            code: Some(code.clone()),
+            seed,
+            restarts: 0,
+            events: Vec::new(),
+        };
+        self.devices.push(device);
+        let number = self.devices.len() - 1;
+        self.seat(number);
+        (number, code)
+    }
+
+    /// A device whose account came becomes its person's, in as many steps as its owner gets to; three are all.
+    pub(super) fn become_the_person(&mut self, number: usize, steps: u8) {
+        let link = self.devices[number].key;
+        let Some(account) = self.account_for(number) else { panic!("no account: {}", self.told(&[number])) };
+        let certificate = account.belongings.certificate_of(&self.device_key(number)).unwrap();
+        let name = certificate.name.clone();
+        let device = &mut self.devices[number];
+        (device.secrets, device.key, device.name) = (account.secrets.clone(), account.belongings.card.identity(), name);
+        let code = device.code.take();
+        self.seat(number);
+        if steps > 1 {
+            self.order(number, Order::Receive(Box::new(account.belongings.clone()))).unwrap();
+        }
+        if steps > 2 {
+            self.command(number, EndpointCommand::StopAwaiting(link));
+        } else {
+            // It starts again with what its owner had written down.
+            let device = &mut self.devices[number];
+            let identity = Identity::generate(&mut ChaCha20Rng::from_seed([device.seed; 32]));
+            (device.secrets, device.key, device.code) = (identity.secrets(), link, code);
+        }
+    }
+
+    /// The account that came for a device that waits.
+    pub(super) fn account_for(&mut self, number: usize) -> Option<std::sync::Arc<Account>> {
+        let link = self.devices[number].key;
+        match self.command(number, EndpointCommand::AccountFor(link)) {
+            Some(EndpointReply::Person(Ok(answer))) => match *answer {
+                Answer::Account(account) => Some(account),
+                other => panic!("no account but {other:?}"),
+            },
+            _ => None,
+        }
+    }
+
+    /// A device opens a letter that whoever has its person's keys wrote.
+    pub(super) fn letter_to_himself(&mut self, number: usize, body: &[u8]) {
+        let (now, card) = (self.now, self.card(number));
+        let device = &mut self.devices[number];
+        let identity = Identity::from_secrets(&device.secrets);
+        let to = Recipient::of_card(&card, None);
+        let letter = seal_letter(&mut self.rng, &identity, &to, LetterKind::Account, now, body).unwrap();
+        let (_, pieces) = split(FrameKind::Letter, &letter, self.rng.next_u32()).unwrap();
+        for piece in pieces {
+            let fragment = Fragment::read(&piece).unwrap();
+            device.endpoint.letter_piece(now, card.scan_key(), fragment, &mut device.store, &mut Vec::new());
+        }
+    }
+
+    /// A device of a person who was restored from a file, on a new machine.
+    pub(super) fn restore_account(&mut self, account: &Account, seed: u8) -> usize {
+        let number = self.add_device(Identity::from_secrets(&account.secrets), seed);
+        self.order(number, Order::Receive(Box::new(account.belongings.clone()))).unwrap();
+        number
+    }
+
     fn seat(&mut self, number: usize) {
         let device = &self.devices[number];
         let region: Prefix = "01".parse().unwrap();
+        if let Some(code) = device.code.clone() {
+            let waiting = Waiting {
+                keys: Identity::from_secrets(&device.secrets),
+                device: code.device,
+                secret: code.secret,
+                expires_hours: code.expires_hours,
+                region,
+            };
+            self.command(number, EndpointCommand::AwaitAccount(Box::new(waiting)));
+            return;
+        }
         let until_hours = hours_of(self.now) + 10_000;
         let persona = Persona {
             identity: Identity::from_secrets(&device.secrets),
             device: Secret::new([device.seed + 100; 32]),
-            device_name: Name::new("phone").unwrap(),
+            device_name: device.name.clone(),
             name: Name::new("somebody").unwrap(),
             regions: vec![Region { prefix: region, presence: Presence::Resident, until_hours }],
             luminosity_floor: Luminosity::new(2).unwrap(),
@@ -290,6 +393,14 @@ impl Rehearsal {
     /// The key of a device.
     pub(super) fn device_key(&self, number: usize) -> DeviceKey {
         mainframe_mls::DeviceSecret::new(Secret::new([self.devices[number].seed + 100; 32])).key()
+    }
+
+    /// A person's devices, as one of them knows them.
+    pub(super) fn own_devices(&mut self, number: usize) -> Vec<OwnDevice> {
+        match self.order(number, Order::Devices) {
+            Ok(Answer::Devices(devices)) => devices,
+            other => panic!("no devices but {other:?}"),
+        }
     }
 
     /// A person's sessions.

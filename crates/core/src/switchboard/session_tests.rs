@@ -1,11 +1,8 @@
 //! Sessions as people use them, over endpoint halves that hear each other.
 
 use mainframe_base::{Luminosity, SessionId};
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 
 use super::rehearsal::Rehearsal;
-use crate::crypto::Identity;
 use crate::session::contact::{Fact, Terms as InvitationTerms, Whom};
 use crate::session::ledger::MessageState;
 use crate::session::{Answer, Order, SessionEvent, Unable};
@@ -319,37 +316,4 @@ fn keys_are_renewed_and_the_conversation_goes_on() {
         assert_eq!(rehearsal.texts(device, session), ["meanwhile", "afterwards"]);
         assert!(rehearsal.sessions(device)[0].unconfirmed_since.is_none());
     }
-}
-
-#[test]
-fn a_second_device_is_let_in_and_sees_what_follows_until_it_is_revoked() {
-    let mut rehearsal = Rehearsal::of(2);
-    let session = rehearsal.befriend(0, 1);
-    rehearsal.say(1, session, "before");
-    rehearsal.pass(5_000);
-    let identity = Identity::generate(&mut ChaCha20Rng::from_seed([0; 32]));
-    let tablet = rehearsal.add_device(identity, 77);
-    rehearsal.order(tablet, Order::EnterSessions(vec![session])).unwrap();
-    rehearsal.pass(MINUTE_MS);
-    rehearsal.say(1, session, "to both");
-    rehearsal.say(0, session, "from the other one");
-    rehearsal.pass(5_000);
-    rehearsal.say(tablet, session, "from the tablet");
-    rehearsal.pass(10_000);
-    let mut seen = rehearsal.texts(tablet, session);
-    seen.sort();
-    assert_eq!(seen, ["from the other one", "from the tablet", "to both"]);
-    for device in 0..2 {
-        assert_eq!(rehearsal.texts(device, session).len(), 4);
-    }
-    let views = rehearsal.sessions(0);
-    let me = views[0].members.iter().find(|member| member.person == rehearsal.devices[0].key).unwrap();
-    assert_eq!(me.devices.len(), 2);
-    let lost = me.devices.iter().map(|device| device.key).find(|key| *key != rehearsal.device_key(0)).unwrap();
-    rehearsal.order(0, Order::RevokeDevice(lost)).unwrap();
-    rehearsal.pass(2 * MINUTE_MS);
-    rehearsal.say(1, session, "only to one");
-    rehearsal.pass(MINUTE_MS);
-    assert_eq!(rehearsal.texts(0, session).last().map(String::as_str), Some("only to one"));
-    assert!(rehearsal.sessions(tablet).is_empty());
 }

@@ -1,6 +1,7 @@
 //! Where sessions meet the endpoint half: cells go to them, and what they cause goes out.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mainframe_base::{IdentityKey, PacketId, Refusal, ScanKey, Tag, Time};
 
@@ -9,7 +10,7 @@ use super::{CommandId, Endpoint, EndpointEffect, EndpointEvent, EndpointReply, O
 use crate::crypto::PersonKeys;
 use crate::packet::Ring;
 use crate::session::fragment::Fragment;
-use crate::session::{Order, Persona, SessionEffect};
+use crate::session::{Answer, Order, Persona, SessionEffect, Unable, Waiting};
 use crate::store::Tx;
 use crate::wire::Cell;
 
@@ -87,6 +88,43 @@ impl Endpoint {
         EndpointReply::Person(answer.map(Box::new))
     }
 
+    /// A new device waits here for its person.
+    pub(super) fn await_account(
+        &mut self,
+        now: Time,
+        waiting: Waiting,
+        tx: &mut dyn Tx,
+        out: &mut Vec<EndpointEffect>,
+    ) -> EndpointReply {
+        let reply = self.add_person(now, PersonKeys::from_secret(waiting.keys.scan().secret().clone()));
+        if matches!(reply, EndpointReply::Done) {
+            let mut effects = Vec::new();
+            self.sessions.await_account(now, waiting, tx, &mut effects);
+            self.obey_sessions(now, effects, tx, out);
+        }
+        reply
+    }
+
+    /// The account that came for it.
+    pub(super) fn account_for(&self, link: &IdentityKey, tx: &dyn Tx) -> EndpointReply {
+        let account = self.sessions.account_for(link, tx).map(Arc::new).ok_or(Unable::Nothing);
+        EndpointReply::Person(account.map(|account| Box::new(Answer::Account(account))))
+    }
+
+    /// It waits no more.
+    pub(super) fn stop_awaiting(
+        &mut self,
+        now: Time,
+        link: &IdentityKey,
+        tx: &mut dyn Tx,
+        out: &mut Vec<EndpointEffect>,
+    ) -> EndpointReply {
+        let mut effects = Vec::new();
+        self.sessions.stop_awaiting(link, tx, &mut effects);
+        self.obey_sessions(now, effects, tx, out);
+        EndpointReply::Done
+    }
+
     /// A piece of a letter to one of our people.
     pub(super) fn letter_piece(
         &mut self,
@@ -162,6 +200,9 @@ impl Endpoint {
             }
         }
         gone.into_iter().for_each(|gone| self.gone(now, Some(gone), tx, out));
+        for scan_key in self.sessions.take_ended_links() {
+            self.persons.retain(|person| person.scan_key() != scan_key);
+        }
         for tag in self.sessions.take_new_tags() {
             if let Some(cell) = self.foreign_tags.take(&tag, &mut self.foreign) {
                 self.enqueue(now, cell);

@@ -128,6 +128,7 @@ async fn listen(network: &Network, tally: &Arc<Mutex<Tally>>) -> anyhow::Result<
                     Event::Missed { .. } => last = catch_up(&client, &tally, last).await,
                     Event::Contact(_)
                     | Event::Session(_)
+                    | Event::Device(_)
                     | Event::Packet { .. }
                     | Event::Joined { .. }
                     | Event::PeerUp { .. }

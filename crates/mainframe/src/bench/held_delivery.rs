@@ -131,7 +131,7 @@ async fn readers(wanted: &BenchHeldDelivery, network: &Network) -> anyhow::Resul
         let index = relays.len() + guest;
         let region = smallest_region(&overlay(index)?, &relays, usize::from(wanted.region));
         let client = &network.nodes[index].client;
-        let person = AddPerson { name: "reader".to_owned(), luminosity: Some(region.luminosity().bits()) };
+        let person = AddPerson { luminosity: Some(region.luminosity().bits()), ..AddPerson::named("reader") };
         let person = client.add_person(&person).await.map_err(reach::failure)?.address;
         let topic = client.add_topic(&AddTopic::named("news")).await.map_err(reach::failure)?.key;
         away.push(Away { index, region, person, topic: topic.context("a new topic without a key")? });

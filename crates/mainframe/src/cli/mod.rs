@@ -1,5 +1,6 @@
 //! The command tree: what can be typed, and nothing about what it does.
 
+mod devices;
 mod people;
 
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mainframe_base::{Locator, Prefix};
 
+pub(crate) use devices::{Account, AccountCommand, Device, DeviceCommand};
 pub(crate) use people::{Contact, ContactCommand, Group, GroupCommand, Id, Me, Progress, Session, SessionCommand};
 
 /// Everything the binary can be told.
@@ -84,6 +86,10 @@ pub(crate) enum Command {
     /// Who one is: cards and invitations.
     #[command(subcommand)]
     Id(Id),
+    /// One's devices: another one by a code, and out with one.
+    Device(Device),
+    /// A person in an encrypted file.
+    Account(Account),
     /// Whom one knows, and who would like to be known.
     Contact(Contact),
     /// What is said, between two or in a group: nothing is lost, nothing comes twice.

@@ -22,6 +22,9 @@ pub(crate) enum Id {
         /// How many bits of this node's position card and address tell; fewer hide it among more nodes.
         #[arg(long, value_name = "BITS")]
         luminosity: Option<u16>,
+        /// What this node is called among the person's devices, told to whom they talk with; the host's name if left out.
+        #[arg(long, value_name = "TEXT")]
+        device_name: Option<String>,
     },
     /// Who a person of this node is, and how they are reached.
     Show {

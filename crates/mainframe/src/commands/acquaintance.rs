@@ -102,7 +102,7 @@ impl<'a> Acquaintance<'a> {
 async fn next_of_people(events: &mut EventStream) {
     loop {
         match events.next().await {
-            Some(Ok(Event::Contact(_) | Event::Session(_) | Event::Missed { .. })) => return,
+            Some(Ok(Event::Contact(_) | Event::Session(_) | Event::Device(_) | Event::Missed { .. })) => return,
             Some(Ok(_)) => {}
             Some(Err(_)) | None => std::future::pending().await,
         }
@@ -164,7 +164,7 @@ fn choose(mut persons: Vec<Person>, name: Option<&str>) -> anyhow::Result<Person
 }
 
 /// Those of whom a text is the key, else the name, else the beginning of the key.
-fn matching<'a, T>(
+pub(super) fn matching<'a, T>(
     all: &'a [T],
     text: &str,
     key: impl Fn(&T) -> &str,
@@ -213,7 +213,7 @@ fn unknown_session(name: &str) -> Failure {
         .next("mainframe session list, or mainframe contact list")
 }
 
-fn ambiguous(name: &str, keys: impl Iterator<Item = String>) -> Failure {
+pub(super) fn ambiguous(name: &str, keys: impl Iterator<Item = String>) -> Failure {
     let keys: Vec<String> = keys.collect();
     Failure::new(Exit::Usage, format!("{name:?} may be any of {}", keys.join(", "))).next("name it by its key")
 }
@@ -256,6 +256,8 @@ mod tests {
             key: String::new(),
             address: String::new(),
             principal: String::new(),
+            device: String::new(),
+            device_name: String::new(),
         };
         let both = vec![person("alice"), person("bob")];
         assert_eq!(choose(both.clone(), Some("bob")).unwrap().name, "bob");

@@ -2,7 +2,7 @@
 
 use mainframe_sdk::{AddPerson, Card, Invite, Person};
 
-use super::acquaintance::Acquaintance;
+use super::acquaintance::{Acquaintance, short};
 use super::status::duration;
 use crate::cli::{Global, Id};
 use crate::output::{Output, table};
@@ -15,7 +15,10 @@ use crate::wall_time::now_ms;
 /// If the node does not answer, or knows nobody of that name.
 pub(crate) async fn run(global: &Global, command: &Id, output: &Output) -> anyhow::Result<()> {
     match command {
-        Id::New { name, luminosity } => new(global, name, *luminosity, output).await,
+        Id::New { name, luminosity, device_name } => {
+            let wanted = AddPerson { name: name.clone(), luminosity: *luminosity, device_name: device_name.clone() };
+            new(global, &wanted, output).await
+        }
         Id::List => list(global, output).await,
         Id::Show { name } => {
             let me = Acquaintance::named(global, name.as_deref()).await?;
@@ -47,11 +50,12 @@ pub(crate) async fn run(global: &Global, command: &Id, output: &Output) -> anyho
     }
 }
 
-async fn new(global: &Global, name: &str, luminosity: Option<u16>, output: &Output) -> anyhow::Result<()> {
+async fn new(global: &Global, wanted: &AddPerson, output: &Output) -> anyhow::Result<()> {
     let client = reach::client(global)?;
-    let person = reach::answer(global, client.add_person(&AddPerson { name: name.to_owned(), luminosity })).await?;
+    let person = reach::answer(global, client.add_person(wanted)).await?;
     output.result(&person, || person.identity.clone())?;
     if !output.json {
+        let name = &wanted.name;
         output.note(format!("  so that others can write to {name}: mainframe id card {name}"));
     }
     Ok(())
@@ -73,6 +77,7 @@ fn description(person: &Person, card: &Card) -> String {
         ["identity", &person.identity],
         ["address", &person.address],
         ["listens at", &format!("{} (luminosity {})", card.regions.join(" "), card.luminosity_floor)],
+        ["device", &format!("{} ({})", person.device_name, short(&person.device))],
         ["card", &format!("holds for {} more days", left_ms / 86_400_000)],
     ];
     table(&rows.map(|row| row.map(str::to_owned).to_vec()))

@@ -16,7 +16,7 @@ pub(crate) async fn run(global: &Global, command: &Person, output: &Output) -> a
     let client = reach::client(global)?;
     match command {
         Person::New { name, luminosity } => {
-            let wanted = AddPerson { name: name.clone(), luminosity: *luminosity };
+            let wanted = AddPerson { luminosity: *luminosity, ..AddPerson::named(name) };
             let person = reach::answer(global, client.add_person(&wanted)).await?;
             output.result(&person, || person.address.clone())?;
             if !output.json {

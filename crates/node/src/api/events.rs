@@ -118,7 +118,7 @@ impl Listener {
             News::Message(message) => self.message(message),
             News::Person(person, event) => {
                 let theirs = self.caller.may(Scope::Read) && self.api.people.has(person, self.caller.sees());
-                theirs.then(|| session_views::event(*person, event))
+                theirs.then(|| session_views::event(*person, event)).flatten()
             }
             News::Packet(id, outcome, principal) => {
                 let mine = principal.as_deref() == Some(&*self.caller.principal) && self.caller.may(Scope::Send);
@@ -176,6 +176,7 @@ fn written(event: &Event) -> sse::Event {
         Event::Message(message) => written.id(message.sequence.to_string()),
         Event::Contact(_)
         | Event::Session(_)
+        | Event::Device(_)
         | Event::Packet { .. }
         | Event::Joined { .. }
         | Event::PeerUp { .. }

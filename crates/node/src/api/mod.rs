@@ -4,6 +4,7 @@
 
 mod cards;
 mod contacts;
+mod devices;
 mod events;
 mod failure;
 mod guard;
@@ -52,6 +53,8 @@ const REQUEST_LENGTH_MAX: usize = 64 << 10;
 const BATCH_LENGTH_MAX: usize = 6 << 20;
 /// Bytes of what is said in a session: the longest message in JSON escapes, six for one, with room.
 const SAY_LENGTH_MAX: usize = 640 << 10;
+/// Bytes of a request that restores an account: the longest file in JSON escapes, and a passphrase.
+const RESTORE_LENGTH_MAX: usize = crate::account_file::FILE_LENGTH_MAX;
 /// How long a half of the core may take to answer (guess: a hundred ticks).
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -104,6 +107,8 @@ fn documented() -> OpenApiRouter<Arc<Api>> {
     let talking = OpenApiRouter::new()
         .routes(routes!(talking::messages, talking::say))
         .layer(DefaultBodyLimit::max(SAY_LENGTH_MAX));
+    let restoring =
+        OpenApiRouter::new().routes(routes!(devices::restore)).layer(DefaultBodyLimit::max(RESTORE_LENGTH_MAX));
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(node::status))
         .routes(routes!(node::peers, node::connect))
@@ -133,6 +138,11 @@ fn documented() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(sessions::renew))
         .routes(routes!(talking::message, talking::take_back))
         .routes(routes!(talking::mark_read))
+        .routes(routes!(devices::links, devices::start_link))
+        .routes(routes!(devices::stop_link))
+        .routes(routes!(devices::devices, devices::add))
+        .routes(routes!(devices::revoke))
+        .routes(routes!(devices::export))
         .routes(routes!(people::topics, people::add_topic))
         .routes(routes!(people::remove_topic))
         .routes(routes!(sending::send))
@@ -146,6 +156,7 @@ fn documented() -> OpenApiRouter<Arc<Api>> {
         .layer(DefaultBodyLimit::max(REQUEST_LENGTH_MAX))
         .merge(batch)
         .merge(talking)
+        .merge(restoring)
 }
 
 /// The description of every route, OpenAPI 3.1.

@@ -30,7 +30,7 @@ pub(super) struct PersonsQuery {
 
 /// The luminosity asked for; else all of this node's position, and for a guest so much that its access relays, and others if
 /// it changes them, get what is sent there.
-async fn luminosity_of(api: &Api, asked: Option<u16>) -> Result<Luminosity, Failure> {
+pub(super) async fn luminosity_of(api: &Api, asked: Option<u16>) -> Result<Luminosity, Failure> {
     if let Some(bits) = asked {
         return luminosity(bits);
     }
@@ -74,7 +74,7 @@ pub(super) async fn add_person(
     caller.needs(Scope::Persons)?;
     let luminosity = luminosity_of(&api, request.luminosity).await?;
     let principal = caller.principal.to_string();
-    let adding = async move { api.people.add_person(request.name, principal, luminosity).await };
+    let adding = async move { api.people.add_person(request.name, principal, luminosity, request.device_name).await };
     let person = to_the_end(adding).await?;
     Ok((StatusCode::CREATED, Json(person)))
 }
@@ -130,7 +130,7 @@ pub(super) async fn remove_topic(
 }
 
 /// Changes the key file and memory together even if whoever asked hangs up in the middle.
-async fn to_the_end<T: Send + 'static>(
+pub(super) async fn to_the_end<T: Send + 'static>(
     change: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
     let changed = tokio::spawn(change).await;

@@ -81,6 +81,11 @@ impl Failure {
             Unable::Nothing => failure(ErrorCode::Conflict, "Look how it stands; it may be as you want it already."),
             Unable::Name | Unable::Kind => failure(ErrorCode::BadRequest, "Correct the request."),
             Unable::Contact(why) => failure(code_of(why), next_of(why)),
+            Unable::CodeExpired => failure(ErrorCode::Expired, "mainframe device link, on the new device."),
+            Unable::Revoked => failure(ErrorCode::Conflict, "mainframe device link, on the new device."),
+            Unable::ThisDevice => failure(ErrorCode::Conflict, "mainframe device list, on another device of yours."),
+            Unable::NoDevice => failure(ErrorCode::NotFound, "mainframe device list shows your devices."),
+            Unable::TooManyDevices => failure(ErrorCode::TooManyKeys, "mainframe device revoke NAME."),
             Unable::Refused(refusal) => Failure::refused(NOT_DONE, refusal),
         }
     }

@@ -9,8 +9,8 @@ use mainframe_core::wire::HoldClass;
 use mainframe_sdk as sdk;
 use mainframe_sdk::{Event, SessionChange};
 
-use super::contacts;
 use super::failure::code_of;
+use super::{contacts, devices};
 
 pub(super) fn session(view: SessionView) -> sdk::Session {
     let mut regions: Vec<String> = view.terms.places.iter().map(|place| place.region.to_string()).collect();
@@ -110,12 +110,13 @@ pub(super) fn progress(progress: ledger::PersonProgress) -> sdk::PersonProgress 
 }
 
 /// What a person is told, as an event of the stream.
-pub(super) fn event(person: IdentityKey, event: &SessionEvent) -> Event {
+pub(super) fn event(person: IdentityKey, event: &SessionEvent) -> Option<Event> {
     let of = |session: &SessionId, change| {
         Event::Session(sdk::SessionEvent { person: person.to_string(), session: session.to_string(), change })
     };
-    match event {
+    Some(match event {
         SessionEvent::Contact(fact) => Event::Contact(contacts::event(person, fact)),
+        SessionEvent::Device(fact) => return devices::event(person, fact).map(Event::Device),
         SessionEvent::Began(session, terms) => {
             of(session, SessionChange::Began { kind: kind(terms.kind), name: terms.name.clone() })
         }
@@ -143,7 +144,7 @@ pub(super) fn event(person: IdentityKey, event: &SessionEvent) -> Event {
             of(session, SessionChange::Equivocated { device: device.to_string() })
         }
         SessionEvent::Unwanted(session, why) => of(session, SessionChange::Refused { why: why.clone() }),
-    }
+    })
 }
 
 fn members(by: &IdentityKey, added: &[IdentityKey], removed: &[IdentityKey], terms: Option<&Terms>) -> SessionChange {

@@ -129,7 +129,7 @@ async fn what_cannot_be_read_is_answered_with_what_why_and_next() {
 async fn a_node_alone_refuses_to_send_elsewhere_and_says_why() {
     let (_directory, node) = start(&[]).await;
     let client = node.client();
-    let bob = client.add_person(&AddPerson { name: "bob".into(), luminosity: Some(1) }).await.unwrap();
+    let bob = client.add_person(&AddPerson { luminosity: Some(1), ..AddPerson::named("bob") }).await.unwrap();
     let elsewhere = if bob.address.ends_with("@0") { "1" } else { "0" };
     let request = SendRequest::to(&bob.address, Body::text("hello"));
     let request = SendRequest { prefix: Some(elsewhere.into()), ..request };

@@ -22,7 +22,7 @@ async fn a_relay_in_a_flood_of_cells_to_hold_stays_within_its_quota_and_forwards
     for node in [&first, &small, &last] {
         joined(&node.client()).await;
     }
-    let reader = AddPerson { name: "reader".into(), luminosity: Some(0) };
+    let reader = AddPerson { luminosity: Some(0), ..AddPerson::named("reader") };
     let reader = last.client().add_person(&reader).await.unwrap();
     let letter = |number: usize| SendRequest {
         hold: Hold::Hour,

@@ -67,7 +67,7 @@ fn copy_files(from: &Path, to: &Path) {
 async fn a_message_arrives_once_and_survives_a_kill_of_its_receiver() {
     let nodes = network(3).await;
     let (alice, bob) = (nodes[1].1.client(), nodes[2].1.client());
-    let person = bob.add_person(&AddPerson { name: "bob".into(), luminosity: Some(0) }).await.unwrap();
+    let person = bob.add_person(&AddPerson { luminosity: Some(0), ..AddPerson::named("bob") }).await.unwrap();
     let mut arrivals = bob.events(Some(0)).await.unwrap();
     let mut outcomes = alice.events(None).await.unwrap();
     let sent = alice.send(&SendRequest::to(&person.address, Body::text("你好"))).await.unwrap();

@@ -20,7 +20,7 @@ struct Somebody {
 impl Somebody {
     /// A new person whose address tells nothing, so that all relays hold what is sent to them.
     async fn on(client: Client, name: &str) -> Somebody {
-        let request = AddPerson { name: name.into(), luminosity: Some(0) };
+        let request = AddPerson { luminosity: Some(0), ..AddPerson::named(name) };
         let key = client.add_person(&request).await.unwrap().identity;
         Somebody { client, key }
     }

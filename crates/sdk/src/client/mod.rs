@@ -1,6 +1,7 @@
 //! The client: one method for each route.
 
 mod contacts;
+mod devices;
 mod sessions;
 
 use std::fmt;

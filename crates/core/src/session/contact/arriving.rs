@@ -252,11 +252,18 @@ impl Contacts {
         came: Welcome,
     ) -> Result<(), Ignored> {
         let Some(mut contact) = contact else { return Err(Ignored::Stranger) };
-        let Welcome { about, session, welcome, tree } = came;
+        let Welcome { about, session, welcome, tree, start } = came;
         let hello = match about {
             About::Hello(hello) => hello,
             About::Session(_) if matches!(contact.stage, Stage::Together { .. }) => {
-                turn.out.push(Output::Wish(Wish::JoinSession { peer: sender.peer, about, session, welcome, tree }));
+                turn.out.push(Output::Wish(Wish::JoinSession {
+                    peer: sender.peer,
+                    about,
+                    session,
+                    welcome,
+                    tree,
+                    start,
+                }));
                 return Ok(());
             }
             About::Session(_) => return Err(Ignored::Stranger),
@@ -337,7 +344,7 @@ fn is_together(contact: &Contact) -> bool {
 }
 
 /// Whether a letter can have been written when it says, by a clock that is at most an hour off.
-fn check_clock(now: Time, sent_minutes: u32) -> Result<(), Ignored> {
+pub(in crate::session) fn check_clock(now: Time, sent_minutes: u32) -> Result<(), Ignored> {
     let now_minutes = minutes_of(now);
     let (ahead, age) = (sent_minutes.saturating_sub(now_minutes), now_minutes.saturating_sub(sent_minutes));
     if ahead > CLOCK_MINUTES {

@@ -22,9 +22,13 @@ pub const WELCOME_LENGTH_MAX: usize = 40_000;
 
 /// The longest tree in a letter, in bytes; longer ones are fetched inside the session's region.
 pub const TREE_LENGTH_MAX: usize = 32_000;
+/// Bytes that say where a newcomer's ledger begins (16 for each of 128 devices, with room).
+pub const START_LENGTH_MAX: usize = 4_096;
 
-const _: () =
-    assert!(1 + 16 + 16 + 2 + WELCOME_LENGTH_MAX + 1 + 2 + TREE_LENGTH_MAX <= LETTER_LENGTH_MAX - LETTER_OVERHEAD_MAX);
+const _: () = assert!(
+    1 + 16 + 16 + 2 + WELCOME_LENGTH_MAX + 1 + 2 + TREE_LENGTH_MAX + 2 + START_LENGTH_MAX
+        <= LETTER_LENGTH_MAX - LETTER_OVERHEAD_MAX
+);
 const _: () = assert!(
     16 + Card::LENGTH_MAX + 2 + KEY_PACKAGES_MAX * (2 + KEY_PACKAGE_LENGTH_MAX)
         <= LETTER_LENGTH_MAX - LETTER_OVERHEAD_MAX
@@ -147,10 +151,13 @@ pub struct Welcome {
     pub welcome: Vec<u8>,
     /// The MLS tree, if it is not in the Welcome.
     pub tree: Option<Vec<u8>>,
+    /// Where the newcomer's ledger begins; empty in a session that begins with him.
+    pub start: Vec<u8>,
 }
 
 impl Welcome {
-    /// What it is about 1 + 16 (0 a greeting, 1 a session), session 16, Welcome, whether there is a tree 1, tree.
+    /// What it is about 1 + 16 (0 a greeting, 1 a session), session 16, Welcome, whether there is a tree 1, tree, where to
+    /// begin.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         put_about(&mut out, self.about);
@@ -160,6 +167,7 @@ impl Welcome {
         if let Some(tree) = &self.tree {
             put_bytes(&mut out, tree);
         }
+        put_bytes(&mut out, &self.start);
         out
     }
 
@@ -178,6 +186,7 @@ impl Welcome {
                     1 => Some(read_bytes(reader, TREE_LENGTH_MAX)?),
                     _ => return Err(Fault::Impossible),
                 },
+                start: read_bytes(reader, START_LENGTH_MAX)?,
             })
         })
     }

@@ -18,7 +18,7 @@
 //! - `arriving`, `steps`: what follows from letters, and from what was wished for
 //! - `sending`: sending and sending again
 //! - `row`, `hellos`, `invitations`: what is kept
-//! - `account`: what a new device of the same person is given
+//! - `account`, `sharing`: what a new device of the same person is given, and what devices of one person tell each other
 
 mod account;
 mod agenda;
@@ -30,19 +30,21 @@ mod orders;
 mod ports;
 mod row;
 mod sending;
+mod sharing;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 use mainframe_base::{Held, IdentityKey, SessionId, Time};
 
-pub use account::{Account, AccountContact};
+pub use account::{Account, AccountContact, AccountSession, Belongings, DEVICES_MAX, DOORS_MAX, SESSIONS_MAX};
 use agenda::Agenda;
+pub(super) use arriving::check_clock;
 use hellos::{HELLOS_MAX, Hellos, Remembered, Whose};
 pub use invitations::{InvitationView, Terms};
 pub use letters::{
     About, Accept, Decline, Hello, HelloId, KEY_PACKAGE_LENGTH_MAX, KEY_PACKAGES_MAX, Keys, KeysWanted, Moved,
-    TEXT_LENGTH_MAX, TREE_LENGTH_MAX, WELCOME_LENGTH_MAX, Welcome,
+    START_LENGTH_MAX, TEXT_LENGTH_MAX, TREE_LENGTH_MAX, WELCOME_LENGTH_MAX, Welcome,
 };
 pub use orders::Whom;
 pub use ports::{Fact, Ignored, Input, NotDone, Output, Standing, Turn, Wish};
@@ -143,8 +145,8 @@ impl Contacts {
         match input {
             Input::LetterOpened(letter) => self.letter(turn, letter),
             Input::KeyPackagesMade { peer, about, packages } => self.key_packages_made(turn, peer, about, packages),
-            Input::WelcomeMade { peer, about, session, welcome, tree } => {
-                self.welcome_made(turn, peer, Welcome { about, session, welcome, tree });
+            Input::WelcomeMade { peer, about, session, welcome, tree, start } => {
+                self.welcome_made(turn, peer, Welcome { about, session, welcome, tree, start });
             }
             Input::SessionJoined { peer, session } => self.session_joined(turn, peer, session),
             Input::SessionFailed { peer, hello } => self.session_failed(turn, peer, hello),

@@ -56,6 +56,8 @@ pub enum Input {
         welcome: Vec<u8>,
         /// The MLS tree, if it is not in the Welcome and fits a letter.
         tree: Option<Vec<u8>>,
+        /// Where the newcomer's ledger begins.
+        start: Vec<u8>,
     },
     /// As wished a session was joined.
     SessionJoined {
@@ -136,6 +138,8 @@ pub enum Wish {
         welcome: Vec<u8>,
         /// The MLS tree, likewise.
         tree: Option<Vec<u8>>,
+        /// Where our ledger begins, likewise.
+        start: Vec<u8>,
     },
     /// Say something in the session, for the peer does not know yet that we are in it.
     Confirm {
@@ -144,7 +148,7 @@ pub enum Wish {
         /// Where.
         session: SessionId,
     },
-    /// Add a peer's devices to a session, if it was asked for: here are their keys.
+    /// Let a peer's devices into a session in which he is already: here are their keys.
     UseKeys {
         /// Whose.
         peer: IdentityKey,

@@ -59,7 +59,8 @@ impl Contacts {
             }
             Stage::Welcoming { hello, session, welcome, tree, .. } => {
                 let (about, session) = (About::Hello(*hello), *session);
-                let welcome = Welcome { about, session, welcome: welcome.clone(), tree: tree.clone() };
+                let (welcome, tree) = (welcome.clone(), tree.clone());
+                let welcome = Welcome { about, session, welcome, tree, start: Vec::new() };
                 Some((LetterKind::Welcome, welcome.encode()))
             }
             Stage::Ended { hello, ending: Ending::ByUs | Ending::Failed } => {

@@ -235,6 +235,7 @@ impl Contacts {
                 session: *session,
                 welcome: welcome.clone(),
                 tree: tree.clone(),
+                start: Vec::new(),
             },
             _ => return,
         };

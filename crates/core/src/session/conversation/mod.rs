@@ -315,6 +315,12 @@ impl Conversation {
         self.present().seats.iter().filter(|seat| seat.person == *person).map(|seat| seat.device).collect()
     }
 
+    /// The certificates of somebody's devices.
+    pub(super) fn certificates_of(&self, person: &IdentityKey) -> Vec<DeviceCertificate> {
+        let certificates = self.group.members().into_iter().filter_map(|member| certificate_of(&member.credential));
+        certificates.filter(|certificate| certificate.identity == *person).collect()
+    }
+
     /// Whose a device is, or was.
     pub(super) fn person_of(&self, device: &DeviceId) -> Option<IdentityKey> {
         self.seat_of(device).map(|seat| seat.person)

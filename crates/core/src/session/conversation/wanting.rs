@@ -25,6 +25,13 @@ pub(in crate::session) struct Offered {
     pub(in crate::session) bytes: Vec<u8>,
 }
 
+impl Offered {
+    /// The key of the device.
+    pub(in crate::session) fn device(&self) -> Option<DeviceKey> {
+        mainframe_mls::offered(&self.bytes).ok().map(|(_, newcomer)| newcomer.key)
+    }
+}
+
 /// A change to a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::session) enum Want {
@@ -120,7 +127,10 @@ impl Conversation {
         };
         let change = match want {
             Want::Add(offered) => {
-                Change { add: offered.iter().map(|one| one.bytes.clone()).collect(), ..Change::default() }
+                // Somebody else may have let them in meanwhile.
+                let is_in = |one: &Offered| seats.iter().any(|seat| Some(seat.device) == one.device());
+                let add = offered.iter().filter(|one| !is_in(one)).map(|one| one.bytes.clone());
+                Change { add: add.collect(), ..Change::default() }
             }
             Want::RemovePerson(person) => {
                 Change { remove: leaves_of(&|seat| seat.person == *person), ..Change::default() }

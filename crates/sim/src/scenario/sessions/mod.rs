@@ -165,7 +165,7 @@ impl Play {
             SessionEvent::Outdated(_) => self.count("outdated"),
             SessionEvent::Equivocated(..) => self.count("equivocated"),
             SessionEvent::Unwanted(..) => self.count("unwanted"),
-            SessionEvent::ReadThrough(..) | SessionEvent::ReadElsewhere(..) => {}
+            SessionEvent::ReadThrough(..) | SessionEvent::ReadElsewhere(..) | SessionEvent::Device(_) => {}
         }
     }
 

@@ -1,6 +1,6 @@
 //! What letters weigh, and that no bytes from outside do harm.
 
-use mainframe_base::{Fault, SessionId};
+use mainframe_base::{DeviceKey, Fault, SessionId};
 use proptest::prelude::*;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -8,8 +8,8 @@ use rand_core::SeedableRng;
 use super::super::*;
 use super::world::{START, card_of};
 use crate::crypto::{
-    CardBody, Identity, Invitation, InvitationSecret, Inviter, LetterKind, Name, Presence, Recipient, Region,
-    seal_letter,
+    CardBody, DeviceCertificate, Identity, Invitation, InvitationSecret, Inviter, LetterKind, Name, Presence,
+    Recipient, Region, Revocation, seal_letter,
 };
 
 /// What one cell of the smaller class carries of a letter (docs/protocol/packet.md).
@@ -52,17 +52,27 @@ fn accept() -> Accept {
 
 fn welcome() -> Welcome {
     let about = About::Session(SessionId([2; 16]));
-    Welcome { about, session: SessionId([2; 16]), welcome: vec![1; 40], tree: Some(vec![2; 10]) }
+    Welcome { about, session: SessionId([2; 16]), welcome: vec![1; 40], tree: Some(vec![2; 10]), start: vec![3; 10] }
 }
 
 fn account(contacts: usize) -> Account {
     let known = person(4);
-    let contact = AccountContact { peer: known.key(), blocked: false, card: Some(card_of(&known, START)) };
+    let contact = AccountContact {
+        peer: known.key(),
+        blocked: false,
+        card: Some(card_of(&known, START)),
+        shared: Some((HelloId([6; 16]), SessionId([3; 16]))),
+    };
+    let name = Name::new("phone").unwrap();
     Account {
         secrets: person(1).secrets(),
-        card: card_of(&person(1), START),
-        sessions: vec![SessionId([3; 16]); 10],
-        contacts: vec![contact; contacts],
+        belongings: Belongings {
+            devices: vec![DeviceCertificate::sign(&person(1), DeviceKey([7; 32]), 5, name)],
+            revoked: vec![Revocation::sign(&person(1), DeviceKey([8; 32]), 6)],
+            sessions: vec![AccountSession { id: SessionId([3; 16]), doors: vec![known.key()] }; 10],
+            contacts: vec![contact; contacts],
+            ..Belongings::of(card_of(&person(1), START))
+        },
     }
 }
 
@@ -106,24 +116,29 @@ fn a_letter_that_says_too_much_or_nothing_is_refused() {
 }
 
 #[test]
-fn an_account_comes_back_whole_from_a_file_and_shortened_from_a_letter() {
+fn an_account_comes_back_whole_from_a_file_and_in_parts_from_letters() {
     let few = account(3);
     let again = Account::decode(&few.encode()).unwrap();
-    assert_eq!((again.card, again.sessions, again.contacts), (few.card, few.sessions, few.contacts));
-    assert_eq!(again.secrets.expose(), few.secrets.expose());
+    assert_eq!((again.secrets.expose(), &again.belongings), (few.secrets.expose(), &few.belongings));
     let many = account(4_000);
-    assert_eq!(Account::decode(&many.encode()).unwrap().contacts.len(), 4_000);
-    let letter = many.encode_for_letter();
-    assert!(sealed_length(LetterKind::Account, &letter) <= crate::crypto::LETTER_LENGTH_MAX);
-    assert!(Account::decode(&letter).unwrap().contacts.len() > 2_000);
-    let cards = Account::decode(&account(100).encode_for_letter()).unwrap().contacts;
-    assert!(cards.iter().filter(|contact| contact.card.is_some()).count() > 50);
+    assert_eq!(Account::decode(&many.encode()).unwrap().belongings.contacts.len(), 4_000);
+    let parts = many.belongings.clone().parts(70_000);
+    assert!(parts.len() > 50 && parts.iter().all(|part| part.encode().len() <= 70_000));
+    assert!(parts[0].devices == many.belongings.devices && parts[1].devices.is_empty());
+    let contacts: usize = parts.iter().map(|part| part.contacts.len()).sum();
+    assert_eq!((parts[0].sessions.len(), contacts), (10, 4_000));
+    let again: Vec<Belongings> = parts.iter().map(|part| Belongings::decode(&part.encode()).unwrap()).collect();
+    assert_eq!(again, parts);
 }
 
 #[test]
 fn an_account_with_anothers_secrets_is_refused() {
     let stolen = Account { secrets: person(9).secrets(), ..account(1) };
     assert_eq!(Account::decode(&stolen.encode()).err(), Some(Fault::Impossible));
+    let mut strange = account(1);
+    strange.belongings.devices[0] =
+        DeviceCertificate::sign(&person(9), DeviceKey([7; 32]), 5, Name::new("phone").unwrap());
+    assert_eq!(Account::decode(&strange.encode()).err(), Some(Fault::Impossible));
 }
 
 /// Whatever is read is written again as the same bytes.

@@ -163,7 +163,7 @@ impl World {
                 self.people[who].started += 1;
                 let (peer, about) = (peer.identity(), About::Hello(hello));
                 let (session, welcome) = (SessionId(hello.0), vec![8; 6_000]);
-                self.input(who, Input::WelcomeMade { peer, about, session, welcome, tree: None });
+                self.input(who, Input::WelcomeMade { peer, about, session, welcome, tree: None, start: vec![] });
             }
             Wish::JoinSession { peer, session, .. } => self.input(who, Input::SessionJoined { peer, session }),
             Wish::Confirm { session, .. } => self.post(1 - who, Parcel::Word(self.key(who), session)),
