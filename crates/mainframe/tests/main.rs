@@ -178,6 +178,13 @@ fn the_commands_of_the_guide_about_people_work() {
         assert!(played.out.contains(line), "{line}: {played:?}");
     }
     assert!(played.out.contains("Carol reads nothing more"), "{played:?}");
+    for name in ["dave", "erin", "frank", "grace"] {
+        assert!(played.out.contains(&format!("[{name}] I am {name}")), "{name}: {played:?}");
+    }
+    for line in ["[bob] To both of you", "[alice] From the tablet", "tablet is revoked", "The tablet reads nothing more"] {
+        assert!(played.out.contains(line), "{line}: {played:?}");
+    }
+    assert!(!played.out.contains("[bob] Not for the tablet"), "{played:?}");
     let words = |line: &&str| line.split(' ').count() == 12 && line.split(' ').all(|word| word.len() == 5);
     let compared: Vec<&str> = played.out.lines().filter(words).collect();
     assert!(compared.len() == 4 && compared[..2] == compared[2..], "{compared:?}");

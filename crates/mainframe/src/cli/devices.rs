@@ -37,7 +37,7 @@ pub(crate) enum DeviceCommand {
         /// What to call it, instead of what it would like to be called.
         #[arg(long, value_name = "TEXT")]
         name: Option<String>,
-        /// Wait until it is heard.
+        /// Wait until it is heard, and in every session.
         #[arg(long)]
         wait: bool,
     },

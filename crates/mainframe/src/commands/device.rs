@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use mainframe_sdk::{AddDevice, Client, DeviceStanding, Link, OwnDevice, Person, StartLink};
+use mainframe_sdk::{AddDevice, Client, DeviceStanding, Link, OwnDevice, Person, Session, StartLink};
 use tokio::time::Instant;
 
 use super::acquaintance::{Acquaintance, ambiguous, matching, short};
@@ -121,17 +121,24 @@ async fn devices(me: &Acquaintance<'_>) -> anyhow::Result<Vec<OwnDevice>> {
     Ok(reach::answer(me.global, me.client.devices(me.identity())).await?.devices)
 }
 
-/// Waits until a new device was heard.
+/// Waits until a new device was heard, and is in every session.
 async fn added(me: &Acquaintance<'_>, key: &str) -> anyhow::Result<OwnDevice> {
     let check = async || {
         let found = devices(me).await?.into_iter().find(|device| device.key == key);
         match found {
             Some(device) if device.standing == DeviceStanding::Adding => Ok(None),
-            Some(device) => Ok(Some(device)),
+            Some(device) => Ok(me.sessions().await?.iter().all(|session| is_in(session, key)).then_some(device)),
             None => bail!(Failure::new(Exit::Failed, "the code ended before the device was heard")),
         }
     };
-    me.wait("the device was not heard", check).await
+    me.wait("the device was not heard, or others have to agree first", check).await
+}
+
+/// Whether all agree that a device is in a session.
+fn is_in(session: &Session, key: &str) -> bool {
+    let mut members = session.members.iter();
+    session.unconfirmed_since_ms.is_none()
+        && members.any(|member| member.devices.iter().any(|device| device.key == key))
 }
 
 /// Waits until a device is in no session any more.

@@ -2,8 +2,8 @@
 
 use mainframe_node::CONFIG_KEYS;
 use mainframe_sdk::{
-    AddContact, AddPerson, AddTopic, ApiError, AttendRequest, Attended, Contact, CreateGroup, CreateToken, Event,
-    Invite, Person, Said, Say, SendRequest, Sent,
+    AddContact, AddDevice, AddPerson, AddTopic, ApiError, AttendRequest, Attended, Contact, CreateGroup, CreateToken,
+    Event, Invite, Link, OwnDevice, Person, Said, Say, SendRequest, Sent,
 };
 use serde::de::DeserializeOwned;
 
@@ -29,6 +29,9 @@ fn every_example_of_the_api_is_what_the_types_say() {
             "Invite" => reads::<Invite>(text),
             "Said" => reads::<Said>(text),
             "Say" => reads::<Say>(text),
+            "AddDevice" => reads::<AddDevice>(text),
+            "OwnDevice" => reads::<OwnDevice>(text),
+            "Link" => reads::<Link>(text),
             "AddPerson" => reads::<AddPerson>(text),
             "Person" => reads::<Person>(text),
             "AddTopic" => reads::<AddTopic>(text),

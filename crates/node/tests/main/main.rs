@@ -4,6 +4,7 @@
 
 mod api;
 mod configuration;
+mod devices;
 mod guide;
 mod held;
 mod holding;
