@@ -22,7 +22,7 @@ const CRATES: [(&str, &[&str]); 8] = [
     ("link", &["base", "core"]),
     ("sdk", &["base"]),
     ("node", &["base", "core", "link", "sdk"]),
-    ("mainframe", &["base", "core", "link", "node", "sdk"]),
+    ("mainframe", &["base", "core", "link", "mls", "node", "sdk"]),
     ("sim", &["base", "core", "mls"]),
 ];
 

@@ -2,6 +2,7 @@
 
 mod holding;
 mod support;
+mod talking;
 mod walls;
 #[expect(
     dead_code,

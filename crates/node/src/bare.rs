@@ -11,7 +11,9 @@ use std::time::Duration;
 use mainframe_base::{Address, Locator, NetworkId, PacketId, Refusal, Role};
 use mainframe_core::crypto::{NodeKeys, Verifier};
 use mainframe_core::overlay::{Myself, OverlayConfig};
-use mainframe_core::switchboard::{Dispatch, Relay, RelayCommand, RelayConfig, RelayInput, RelayReply, RelayStatus};
+use mainframe_core::switchboard::{
+    Dispatch, LinkEvent, Relay, RelayCommand, RelayConfig, RelayInput, RelayReply, RelayStatus,
+};
 use mainframe_core::wire::Cell;
 use mainframe_link::{Link, LinkConfig};
 use tokio::sync::mpsc::error::TrySendError;
@@ -53,6 +55,26 @@ impl BareRelay {
     /// # Errors
     /// If a listener cannot be bound, or there is no room for a temporary directory.
     pub async fn start(listen: Vec<Locator>, suits: impl Fn(&Address) -> bool) -> Result<BareRelay, NodeError> {
+        BareRelay::begin(listen, suits, None::<fn(&LinkEvent)>).await
+    }
+
+    /// The same, and `watch` sees everything that comes from the link, when it comes.
+    ///
+    /// # Errors
+    /// As [`BareRelay::start`].
+    pub async fn start_watched(
+        listen: Vec<Locator>,
+        suits: impl Fn(&Address) -> bool,
+        watch: impl Fn(&LinkEvent) + Send + 'static,
+    ) -> Result<BareRelay, NodeError> {
+        BareRelay::begin(listen, suits, Some(watch)).await
+    }
+
+    async fn begin(
+        listen: Vec<Locator>,
+        suits: impl Fn(&Address) -> bool,
+        watch: Option<impl Fn(&LinkEvent) + Send + 'static>,
+    ) -> Result<BareRelay, NodeError> {
         let (network, mut rng) = (NetworkId::DEV, random::generator());
         let mut keys = NodeKeys::generate(&mut rng);
         while !suits(&keys.overlay(network, &ADDRESS_SEED)) {
@@ -65,9 +87,12 @@ impl BareRelay {
         let (work, inbox) = mpsc::channel(QUEUE_MAX);
         let mut settings = LinkConfig::new(keys.link_secret(), listen);
         settings.autonat = false; // what is measured is forwarding
-        let link = Link::start(settings, work.clone())
-            .await
-            .map_err(|error| NodeError::new(ErrorKind::Listen, "cannot start the link", error, "Try again."))?;
+        let link = match watch {
+            Some(watch) => Link::start(settings, watched(watch, work.clone())).await,
+            None => Link::start(settings, work.clone()).await,
+        };
+        let link =
+            link.map_err(|error| NodeError::new(ErrorKind::Listen, "cannot start the link", error, "Try again."))?;
         let clock = Arc::new(Clock::new());
         let myself =
             Myself { network, role: Role::Relay, keys, seed: ADDRESS_SEED, verifier: Verifier::new(VERIFIED_MAX) };
@@ -178,6 +203,20 @@ impl Drop for BareRelay {
         }
         let _ = std::fs::remove_dir_all(&self.directory);
     }
+}
+
+/// Where the link's events go: past the watcher, and on.
+fn watched(watch: impl Fn(&LinkEvent) + Send + 'static, work: mpsc::Sender<RelayWork>) -> mpsc::Sender<LinkEvent> {
+    let (sender, mut events) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            watch(&event);
+            if work.send(event.into()).await.is_err() {
+                return;
+            }
+        }
+    });
+    sender
 }
 
 fn refusal(no_answer: NoAnswer) -> Refusal {

@@ -56,6 +56,8 @@ impl EndpointLoop {
     }
 
     fn work_through(&mut self) -> Result<(), NodeError> {
+        #[cfg(feature = "early-open")]
+        self.mailbox.early.attend();
         loop {
             let batch = self.mailbox.wait(self.time_left());
             if batch.ending && batch.is_empty() {
@@ -75,10 +77,18 @@ impl EndpointLoop {
         for input in batch.inputs {
             self.handle(now, input, &mut effects);
         }
+        #[cfg(feature = "early-open")]
+        let cells = batch.cells.len();
         for cell in batch.cells {
             self.handle(now, EndpointInput::Cell(cell), &mut effects);
         }
+        #[cfg(feature = "early-open")]
+        if cells > 0 {
+            self.handle(now, EndpointInput::Wake, &mut effects);
+        }
         self.store.commit()?;
+        #[cfg(feature = "early-open")]
+        self.mailbox.early.looked_at(cells);
         effects.into_iter().for_each(|effect| self.release(effect));
         Ok(())
     }

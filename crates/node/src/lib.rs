@@ -12,7 +12,7 @@
 //! account_file                         a person in an encrypted file
 //! tokens  api                          who may ask; how
 //! node                                 all of it, started and stopped in order
-//! bare                                 the relay half alone, for measurements
+//! bare  early_open                     the relay half alone, and a node that betrays itself, for measurements
 //! ```
 
 mod account_file;
@@ -22,6 +22,8 @@ mod clock;
 mod config;
 mod desk;
 mod device;
+#[cfg(feature = "early-open")]
+mod early_open;
 mod endpoint_loop;
 mod error;
 mod files;
@@ -38,6 +40,9 @@ mod random;
 mod relay_loop;
 mod store;
 mod tokens;
+
+/// Whether this was built as a node that betrays itself, for a measurement that has to find it out.
+pub const OPENS_EARLY: bool = cfg!(feature = "early-open");
 
 pub use api::openapi;
 pub use bare::{BareRelay, Offer};

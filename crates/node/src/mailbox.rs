@@ -55,6 +55,8 @@ impl Waiting {
 pub(crate) struct Mailbox {
     waiting: Mutex<Waiting>,
     arrived: Condvar,
+    #[cfg(feature = "early-open")]
+    pub(crate) early: crate::early_open::EarlyOpen,
 }
 
 /// Orders may hold secrets.

@@ -157,6 +157,12 @@ impl RelayLoop {
                 }
             }
         }
+        #[cfg(feature = "early-open")]
+        if !leaving.cells.is_empty() {
+            self.mailbox.early.give(leaving.cells.len());
+            self.mailbox.push_cells(leaving.cells.drain(..));
+            self.mailbox.early.wait();
+        }
         self.send(&mut leaving.frames);
         if !leaving.cells.is_empty() {
             self.mailbox.push_cells(leaving.cells.drain(..));

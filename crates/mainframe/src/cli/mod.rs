@@ -401,6 +401,12 @@ pub(crate) enum Bench {
     HeldDelivery(BenchHeldDelivery),
     /// Cells held on disk: kept, read, found again and dropped, beside the same in SQLite.
     Hold(BenchHold),
+    /// Two people who talk, each on a node of their own behind two relays: how fast, and how long a word takes.
+    Sessions(BenchSessions),
+    /// Two people who talk while their nodes are killed: is anything lost, doubled, or sealed under a key used before?
+    Crashes(BenchCrashes),
+    /// Whether it shows in the timing of a node's links which cells it opens.
+    Timing(BenchTiming),
     /// One of the processes of a benchmark.
     #[command(hide = true)]
     Part(BenchPart),
@@ -511,6 +517,51 @@ pub(crate) struct BenchHold {
     /// Where to write, if not the usual directory for temporary files; it should be on the disk that is meant.
     #[arg(long, value_name = "DIR")]
     pub(crate) place: Option<PathBuf>,
+}
+
+/// Flags of `bench sessions`.
+#[derive(Args, Debug)]
+pub(crate) struct BenchSessions {
+    /// Messages in a row.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) messages: u64,
+    /// How many of them may be unacknowledged.
+    #[arg(long, default_value_t = 4_096, value_parser = clap::value_parser!(u64).range(1..=16_000))]
+    pub(crate) window: u64,
+    /// Single words that are timed.
+    #[arg(long, default_value_t = 500)]
+    pub(crate) words: u32,
+    /// Bytes of a message.
+    #[arg(long, default_value_t = 1_024)]
+    pub(crate) bytes: usize,
+}
+
+/// Flags of `bench crashes`.
+#[derive(Args, Debug)]
+pub(crate) struct BenchCrashes {
+    /// Messages of both together.
+    #[arg(long, default_value_t = 10_000)]
+    pub(crate) messages: u64,
+    /// How often one of the two nodes is killed, at a random moment, and started again.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) kills: u64,
+    /// Draws whose node is killed and when.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+/// Flags of `bench timing`.
+#[derive(Args, Debug)]
+pub(crate) struct BenchTiming {
+    /// Cells that are looked at, half of them for the node.
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) cells: u64,
+    /// Cells a second.
+    #[arg(long, default_value_t = 150.0)]
+    pub(crate) rate: f64,
+    /// Draws for whom each cell is, when it leaves, and from which the observer learns.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// Flags of the hidden processes.

@@ -8,9 +8,10 @@ mod status;
 mod up;
 mod usage;
 
+pub(crate) use cast::{guest_name, name as node_name};
 pub(crate) use network::{Network, Node, Wanted};
 pub(crate) use place::{Held, State};
-pub(crate) use usage::rss_mb;
+pub(crate) use usage::{cpu_seconds, rss_mb, threads};
 
 use crate::cli::{Devnet, Global};
 use crate::output::Output;

@@ -31,6 +31,17 @@ pub(crate) fn rss_mb(pid: u32) -> anyhow::Result<f64> {
     kilobytes(pid, "status", "VmRSS:").map(|kb| kb / 1_024.0)
 }
 
+/// How many threads a process has.
+///
+/// # Errors
+/// If there is no such process.
+pub(crate) fn threads(pid: u32) -> anyhow::Result<u64> {
+    let path = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let count = text.lines().find_map(|line| line.strip_prefix("Threads:"));
+    count.and_then(|count| count.trim().parse().ok()).with_context(|| format!("{path} has no Threads:"))
+}
+
 /// Whether a process runs. A zombie does not.
 pub(crate) fn is_running(pid: u32) -> bool {
     let state = |text: String| text.rsplit_once(')').and_then(|(_, rest)| rest.trim().chars().next());
@@ -73,6 +84,7 @@ mod tests {
         assert!(is_running(me));
         assert!(cpu_seconds(me).unwrap() >= 0.0);
         assert!(pss_mb(me).unwrap() > 0.0 && rss_mb(me).unwrap() > 0.0);
+        assert!(threads(me).unwrap() >= 1);
     }
 
     #[test]
