@@ -22,9 +22,9 @@ use crate::reach;
 
 /// Requests of one person at a time.
 const REQUESTS: u64 = 8;
-/// A node is killed at a moment of this span after a burst began: from its first request until the last of it was
-/// acknowledged (ledger: acknowledgements are held back for 0.3 to 1 s).
-const SPAN_MS: u64 = 1_200;
+/// A node is killed at a moment of one of these spans after a burst began: while messages are said and come, or until the last
+/// of them was acknowledged (ledger: acknowledgements are held back for 0.3 to 1 s).
+const SPANS_MS: [u64; 2] = [120, 1_200];
 /// Bytes of a message.
 const BYTES: usize = 1_024;
 /// How long everything may take to arrive after the last kill: what is unacknowledged is sent again, later each time.
@@ -119,7 +119,8 @@ async fn burst(
     let (first, second) = (say_up_to(first, session, until), say_up_to(second, session, until));
     let killed = async {
         let Some(rng) = rng else { return Ok(None) };
-        let (victim, at_ms) = ((rng.next_u64() % 2) as usize, rng.next_u64() % SPAN_MS);
+        let (victim, span) = ((rng.next_u64() % 2) as usize, (rng.next_u64() % 2) as usize);
+        let at_ms = rng.next_u64() % SPANS_MS[span];
         tokio::time::sleep(Duration::from_millis(at_ms)).await;
         stage.guest(victim).process.kill().await?;
         anyhow::Ok(Some(victim))

@@ -26,8 +26,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 struct Sightings {
     /// By custody nonce, at the relay before.
     custody: BTreeMap<u32, Instant>,
-    /// Cells at the relay before.
-    returned: Vec<(Instant, Tag)>,
+    /// When cells came to the relay before.
+    returned: BTreeSet<Instant>,
     /// Cells at the relay behind.
     came_out: BTreeMap<Tag, Instant>,
 }
@@ -61,11 +61,10 @@ impl Observer {
                     sightings.custody.extend(receipts.iter().map(|receipt| (receipt.nonce, at)));
                 }
                 let Frame::Cell(frame) = frame else { continue };
-                let tag = frame.cell.header().tag;
                 if relay == BEFORE {
-                    sightings.returned.push((at, tag));
+                    sightings.returned.insert(at);
                 } else {
-                    sightings.came_out.entry(tag).or_insert(at);
+                    sightings.came_out.entry(frame.cell.header().tag).or_insert(at);
                 }
             }
         }
@@ -79,13 +78,11 @@ impl Observer {
         Some(Passage { left, is_receiver, forward_us, custody_us, answer_us: 0.0 })
     }
 
-    /// Notes when the node spoke by itself: what came from it and was not sent by those behind it.
-    pub(super) fn with_answers(&self, mut passages: Vec<Passage>, of_others: &BTreeSet<Tag>) -> Vec<Passage> {
+    /// Notes when the node spoke by itself: nothing passes through it in the other direction.
+    pub(super) fn with_answers(&self, mut passages: Vec<Passage>) -> Vec<Passage> {
         let sightings = self.locked();
-        let answers = sightings.returned.iter().filter(|(_, tag)| !of_others.contains(tag)).map(|(at, _)| *at);
-        let answers: BTreeSet<Instant> = answers.collect();
         for passage in &mut passages {
-            let next = answers.range(passage.left..).next().map(|at| at.duration_since(passage.left));
+            let next = sightings.returned.range(passage.left..).next().map(|at| at.duration_since(passage.left));
             passage.answer_us = next.unwrap_or(ANSWER_MAX).min(ANSWER_MAX).as_secs_f64() * 1e6;
         }
         passages

@@ -5,13 +5,12 @@
 //!                       └ Bob
 //! ```
 //!
-//! Alice talks with Bob, who lives on N, and with Carol, who lives behind it, in sessions with all their acknowledgements. N
-//! and Y lie in the region of both, so N passes every cell on to Y, and opens half of them. X and Y belong to an observer,
+//! Alice talks with Bob, who lives on N, and with Carol, who lives behind it, in sessions with all their acknowledgements; what
+//! Carol says reaches Alice on another way than through N. N and Y lie in the region of both, so N passes every cell on to Y, and opens half of them. X and Y belong to an observer,
 //! who notes to the microsecond when a cell left for N, when N took it over, and when it came out. N is a whole node in a
 //! process of its own; X and Y are relay halves in this one. The observer learns from half of the cells, whose receivers
 //! he is told, and is judged by the other half.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -142,16 +141,29 @@ impl Place {
         (self.offer(cells), answer)
     }
 
-    /// Opens what came, and says what is due.
-    fn look(&mut self) -> Vec<Offered> {
-        let mut taken = Vec::new();
+    /// Opens what came, and says what is due: the cells that cause.
+    fn open(&mut self) -> Vec<Cell> {
+        let mut caused = Vec::new();
         for cell in self.relay.take_cells(Duration::ZERO) {
-            let (cells, _) = self.voice.handle(now(), EndpointInput::Cell(cell));
-            taken.extend(self.offer(cells));
+            caused.extend(self.voice.handle(now(), EndpointInput::Cell(cell)).0);
         }
-        let cells = self.voice.wake(Time(now().0 + super::voice::TICK_MS));
-        taken.extend(self.offer(cells));
-        taken
+        // At the next tick, as if it were now.
+        caused.extend(self.voice.wake(Time(now().0 + super::voice::TICK_MS)));
+        caused
+    }
+
+    /// The same, and sends them.
+    fn look(&mut self) {
+        let caused = self.open();
+        self.offer(caused);
+    }
+
+    /// The same, and they reach another one on a way of their own.
+    fn look_beside(&mut self, other: &mut Place) {
+        for cell in self.open() {
+            let caused = other.voice.handle(now(), EndpointInput::Cell(cell)).0;
+            other.offer(caused);
+        }
     }
 
     fn sessions(&mut self) -> Vec<SessionId> {
@@ -206,16 +218,15 @@ async fn meet_bob(alice: &mut Place, client: &Client) -> anyhow::Result<SessionI
 /// Alice and Carol become contacts.
 async fn meet_carol(alice: &mut Place, carol: &mut Place) -> anyhow::Result<SessionId> {
     let before = alice.sessions();
-    let Some(Answer::Card(card)) = carol.order(Order::Card).1 else { bail!("Carol has no card") };
+    let Some(Answer::Card(card)) = carol.voice.order(now(), Order::Card).1 else { bail!("Carol has no card") };
     alice.order(Order::AddContact(Whom::Card(*card), "hello".to_owned()));
     let (deadline, asker) = (Instant::now() + MEETING_MAX, alice.voice.key());
+    let mut is_accepted = false;
     loop {
         alice.look();
-        carol.look();
-        // It is refused until she has asked, and does nothing afterwards.
-        if carol.sessions().is_empty() {
-            carol.order(Order::AcceptContact(asker));
-        }
+        carol.look_beside(alice);
+        // It cannot be done before she was asked.
+        is_accepted = is_accepted || carol.voice.order(now(), Order::AcceptContact(asker)).1.is_some();
         let new = alice.sessions().into_iter().find(|session| !before.contains(session));
         if let Some(session) = new {
             return Ok(session);
@@ -236,7 +247,7 @@ async fn talk(
     observer: &Observer,
 ) -> anyhow::Result<Vec<Passage>> {
     let mut rng = ChaCha20Rng::seed_from_u64(wanted.seed);
-    let (mut said, mut of_carol) = (Vec::new(), BTreeSet::new());
+    let mut said = Vec::new();
     let (mut due, mut look) = (Instant::now(), Instant::now());
     for number in 0..WARM_UP + wanted.cells {
         let unit = ((rng.next_u64() >> 11) + 1) as f64 / (1u64 << 53) as f64;
@@ -252,7 +263,7 @@ async fn talk(
         }
         if look.elapsed() > LOOK_EVERY {
             alice.look();
-            of_carol.extend(carol.look().into_iter().map(|offered| offered.tag));
+            carol.look_beside(alice);
             look = Instant::now();
         }
     }
@@ -260,7 +271,7 @@ async fn talk(
     let passages = said
         .into_iter()
         .map(|(offered, is_receiver)| observer.passage(offered.tag, offered.number, offered.at, is_receiver));
-    Ok(observer.with_answers(passages.flatten().collect(), &of_carol))
+    Ok(observer.with_answers(passages.flatten().collect()))
 }
 
 fn report(wanted: &BenchTiming, passages: &[Passage]) -> anyhow::Result<Report> {

@@ -1,7 +1,5 @@
 //! People who talk while their nodes are killed.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use crate::support::Home;
 
 /// `mainframe bench crashes` is the long form: 200 kills, 10,000 messages.
