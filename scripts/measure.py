@@ -148,6 +148,7 @@ def page(plan, reports):
     broken = []
     lines = ["# Measurements", "", "What the simulator shows of the network's promises. Written by `make measure`; every run can be repeated by itself with the words above its",
              "table (`cargo run --release --bin sim -- …`), and gives the same figures on any machine, but for time and memory.", "",
+             "What processes, sockets and disks show stands in [measurements of real nodes](measurements-nodes.md).", "",
              f"Measured {datetime.date.today().isoformat()} on {platform.machine()} with {os.cpu_count()} processors.", ""]
     for picture in plan["picture"]:
         if all(words in reports for words in picture["runs"]):

@@ -160,9 +160,15 @@ impl Place {
 
     /// The same, and they reach another one on a way of their own.
     fn look_beside(&mut self, other: &mut Place) {
-        for cell in self.open() {
-            let caused = other.voice.handle(now(), EndpointInput::Cell(cell)).0;
-            other.offer(caused);
+        let caused = self.open();
+        other.hear(caused);
+    }
+
+    /// Cells come on another way than through the relay.
+    fn hear(&mut self, cells: Vec<Cell>) {
+        for cell in cells {
+            let caused = self.voice.handle(now(), EndpointInput::Cell(cell)).0;
+            self.offer(caused);
         }
     }
 
@@ -225,8 +231,12 @@ async fn meet_carol(alice: &mut Place, carol: &mut Place) -> anyhow::Result<Sess
     loop {
         alice.look();
         carol.look_beside(alice);
-        // It cannot be done before she was asked.
-        is_accepted = is_accepted || carol.voice.order(now(), Order::AcceptContact(asker)).1.is_some();
+        if !is_accepted {
+            // It cannot be done before she was asked.
+            let (caused, answer) = carol.voice.order(now(), Order::AcceptContact(asker));
+            is_accepted = answer.is_some();
+            alice.hear(caused);
+        }
         let new = alice.sessions().into_iter().find(|session| !before.contains(session));
         if let Some(session) = new {
             return Ok(session);
