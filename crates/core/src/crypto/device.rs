@@ -52,18 +52,34 @@ impl DeviceCertificate {
     /// # Errors
     /// `Malformed`, `UnknownVersion`, `Oversized` or `Impossible` for a bad name, `BadSignature`.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, Fault> {
+        let certificate = DeviceCertificate::decode_verified(reader)?;
+        certificate.verify()?;
+        Ok(certificate)
+    }
+
+    /// Reads one that was verified before it was kept.
+    ///
+    /// # Errors
+    /// As [`DeviceCertificate::decode`], without `BadSignature`.
+    pub fn decode_verified(reader: &mut Reader<'_>) -> Result<Self, Fault> {
         if reader.u8()? != VERSION {
             return Err(Fault::UnknownVersion);
         }
-        let certificate = DeviceCertificate {
+        Ok(DeviceCertificate {
             identity: IdentityKey(reader.array()?),
             device: DeviceKey(reader.array()?),
             issued_hours: reader.u32()?,
             name: Name::decode(reader)?,
             signature: Signature(reader.array()?),
-        };
-        verify(&certificate.identity, CERTIFICATE_DOMAIN, &certificate.body(), &certificate.signature)?;
-        Ok(certificate)
+        })
+    }
+
+    /// Whether the identity does vouch.
+    ///
+    /// # Errors
+    /// `BadSignature`.
+    pub fn verify(&self) -> Result<(), Fault> {
+        verify(&self.identity, CERTIFICATE_DOMAIN, &self.body(), &self.signature)
     }
 
     fn body(&self) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 use mainframe_base::{Secret, Tag};
 
 use crate::codec::Reader;
-use crate::crypto::{TagChain, TagLink};
+use crate::crypto::{STAGE_LINKS, TagChain, TagLink};
 
 /// How far ahead a device's tags are awaited.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,11 +111,21 @@ impl Window {
     /// Awaits the milestones ahead that are not awaited yet.
     fn look_ahead(&mut self) -> Vec<(Tag, u64)> {
         let furthest = self.awaited.last_key_value().map_or(0, |(number, _)| *number);
+        if furthest >= self.last_milestone() {
+            return Vec::new();
+        }
         let ahead = self.head.milestones().take(self.width.milestones as usize);
         let new: Vec<TagLink> = ahead.filter(|link| link.number > furthest).collect();
         let tags = new.iter().map(|link| (link.tag, link.number)).collect();
         self.awaited.extend(new.into_iter().map(|link| (link.number, link)));
         tags
+    }
+
+    /// The number of the furthest milestone to await: it moves once in a stage, and finding all of them costs hundreds of
+    /// hashes.
+    fn last_milestone(&self) -> u64 {
+        let first = self.head.next().next_multiple_of(STAGE_LINKS);
+        first + (self.width.milestones - 1) * STAGE_LINKS
     }
 
     /// What is kept over a restart: secrets of the base 64 | its number 8 | number behind the stretch 8 | links and

@@ -246,7 +246,7 @@ impl Conversation {
 
     /// Takes up the epoch the group is in.
     fn enter(&mut self, scene: &mut Scene<'_>, committer: u32) {
-        let entered = facts_of(&self.group, committer, scene.now)
+        let entered = facts_of(&self.group, &self.present().seats, committer, scene.now)
             .and_then(|facts| Some((Terms::decode(self.group.context()).ok()?, facts)));
         let Some((terms, facts)) = entered else {
             return tracing::error!("a commit that was judged leads to an epoch that is none");

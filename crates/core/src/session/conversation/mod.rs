@@ -158,7 +158,7 @@ pub(super) struct Conversation {
     orderings: BTreeMap<EpochId, Ordering>,
     /// Commits on the epoch that is being decided on.
     candidates: BTreeMap<CommitId, Vec<u8>>,
-    /// How often a commit was asked for.
+    /// How often a commit was asked for, as long as it is kept.
     asked: BTreeMap<CommitId, u32>,
     /// When a member who lags behind was last shown what ended an epoch.
     reminded: BTreeMap<EpochId, Time>,
@@ -225,7 +225,7 @@ impl Conversation {
         start: &Start,
     ) -> Option<Conversation> {
         let id = group.id();
-        let facts = facts_of(&group, committer, scene.now)?;
+        let facts = facts_of(&group, &[], committer, scene.now)?;
         let seat = facts.seat(facts.own_leaf)?;
         let me = Member { device: seat.id(), person: seat.person };
         let epoch = Epoch::begin(facts, |leaf| export(&group, leaf));
@@ -489,15 +489,14 @@ impl Conversation {
     }
 }
 
-/// The facts of the epoch a group is in; `None` if a member's credential is no certificate of its device.
-fn facts_of(group: &Group, committer: u32, now: Time) -> Option<EpochFacts> {
+/// The facts of the epoch a group is in; `None` if a member's credential is no certificate of its device. Who is among the
+/// `known` was vouched for before.
+fn facts_of(group: &Group, known: &[Seat], committer: u32, now: Time) -> Option<EpochFacts> {
     let seat = |member: mainframe_mls::Member| {
-        let certificate = certificate_of(&member.credential)?;
-        (certificate.device == member.key).then_some(Seat {
-            leaf: member.leaf.0,
-            device: member.key,
-            person: certificate.identity,
-        })
+        let certificate = read_certificate(&member.credential)?;
+        let seat = Seat { leaf: member.leaf.0, device: member.key, person: certificate.identity };
+        let is_vouched_for = || known.contains(&seat) || certificate.verify().is_ok();
+        (certificate.device == member.key && is_vouched_for()).then_some(seat)
     };
     let seats = group.members().into_iter().map(seat).collect::<Option<Vec<Seat>>>()?;
     let (id, number, own_leaf) = (group.epoch_id(), group.epoch(), group.own_leaf().0);
@@ -505,8 +504,13 @@ fn facts_of(group: &Group, committer: u32, now: Time) -> Option<EpochFacts> {
 }
 
 pub(super) fn certificate_of(credential: &[u8]) -> Option<DeviceCertificate> {
+    read_certificate(credential).filter(|certificate| certificate.verify().is_ok())
+}
+
+/// The certificate in a credential, whoever signed it.
+fn read_certificate(credential: &[u8]) -> Option<DeviceCertificate> {
     let mut reader = crate::codec::Reader::new(credential);
-    let certificate = DeviceCertificate::decode(&mut reader).ok()?;
+    let certificate = DeviceCertificate::decode_verified(&mut reader).ok()?;
     reader.finish().ok()?;
     Some(certificate)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use mainframe_base::{DeviceKey, IdentityKey, SessionId, Time};
 
-use super::{Conversation, certificate_of};
+use super::{Conversation, read_certificate};
 use crate::crypto::Name;
 use crate::session::ledger::{LedgerCounts, PersonProgress};
 use crate::session::terms::Terms;
@@ -57,7 +57,7 @@ impl Conversation {
     /// All there is to see.
     pub(in crate::session) fn view(&self) -> SessionView {
         let mut members: BTreeMap<IdentityKey, Vec<DeviceView>> = BTreeMap::new();
-        for certificate in self.group.members().iter().filter_map(|member| certificate_of(&member.credential)) {
+        for certificate in self.group.members().iter().filter_map(|member| read_certificate(&member.credential)) {
             let device = DeviceView { key: certificate.device, name: certificate.name };
             members.entry(certificate.identity).or_default().push(device);
         }
