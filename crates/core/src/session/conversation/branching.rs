@@ -185,7 +185,7 @@ impl Conversation {
         let Some(commit) = self.candidate(scene.tx, &epoch, &id) else { return };
         let asked = self.asked.entry(id).or_default();
         *asked = asked.saturating_add(1);
-        let is_ours = self.draft.as_ref().is_some_and(|draft| draft.commit == id);
+        let is_ours = self.orderings.get(&epoch).is_some_and(|ordering| ordering.is_ours(&id));
         if is_ours || *asked >= ASKED_ANYONE {
             self.post(scene, epoch, FrameKind::Commit, &commit, None);
         }
@@ -287,7 +287,6 @@ impl Conversation {
             return;
         }
         self.keep_only_candidate(scene.tx, &parent, &id);
-        self.asked.clear();
         let facts = self.present().clone();
         self.with_ledger(scene, |ledger, scene| ledger.set_members(scene, &members_of(&facts)));
         match ordering_of(&facts, scene.config) {

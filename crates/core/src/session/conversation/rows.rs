@@ -150,6 +150,7 @@ impl Conversation {
         self.reminded.remove(epoch);
         tx.delete(Table::Decisions, &decision_key(&self.id, epoch));
         for id in candidates(tx, &self.id, epoch).keys() {
+            self.asked.remove(id);
             tx.delete(Table::Commits, &commit_key(&self.id, epoch, id));
         }
     }
@@ -166,6 +167,7 @@ impl Conversation {
     /// The decision is taken: of its commits only the one that counts is kept, for those who lag behind.
     pub(super) fn keep_only_candidate(&mut self, tx: &mut dyn Tx, epoch: &EpochId, winner: &CommitId) {
         for id in self.candidates.keys().filter(|id| *id != winner) {
+            self.asked.remove(id);
             tx.delete(Table::Commits, &commit_key(&self.id, epoch, id));
         }
         self.candidates.clear();

@@ -176,7 +176,7 @@ impl Ordering {
     /// else's commit should be waited for.
     ///
     /// Everyone waits for its turn. Whoever commits before its own turn does not take away the turns before it: their owners
-    /// commit at once, and win.
+    /// commit at once, also if they come to want something only now, and win, as long as the vote is open.
     pub fn may_commit_at(&self, wanted: Time) -> Option<Time> {
         let (durable, roster) = (&self.durable, &self.durable.roster);
         if !self.is_undecided() || durable.commits.values().any(|commit| commit.author == durable.me) {
@@ -185,9 +185,14 @@ impl Ordering {
         let turn_of = |leaf| wanted + self.pace.turn_ms().saturating_mul(roster.rank(leaf) as u64);
         let Some(first) = self.best() else { return Some(turn_of(durable.me)) };
         let seen = durable.opened.unwrap_or(wanted);
-        let is_early = wanted <= seen && seen < turn_of(first.author);
+        let is_early = seen < turn_of(first.author);
         let is_open = durable.accepted.is_none() && durable.promised == 0;
-        (is_open && is_early && roster.rank(durable.me) < roster.rank(first.author)).then_some(seen)
+        (is_open && is_early && roster.rank(durable.me) < roster.rank(first.author)).then_some(seen.max(wanted))
+    }
+
+    /// Whether we made this commit.
+    pub fn is_ours(&self, commit: &CommitId) -> bool {
+        self.durable.commits.get(commit).is_some_and(|commit| commit.author == self.durable.me)
     }
 
     /// A commit on this epoch, found valid by the group's rules: somebody else's, or our own before it is sent.

@@ -193,6 +193,9 @@ fn everybody_waits_for_its_turn_and_lets_nobody_push_in() {
     assert_eq!(member.ordering.may_commit_at(Time(7)), Some(Time(7 + 2 * turn_ms)), "two turns are before ours");
     member.sees(commit(1, 1));
     assert_eq!(member.ordering.may_commit_at(Time(0)), Some(Time(0)), "its turn comes after ours");
+    assert_eq!(member.ordering.may_commit_at(Time(9)), Some(Time(9)), "also if we want something only now");
+    member.wake(VOTED);
+    assert_eq!(member.ordering.may_commit_at(Time(9)), None, "but not when we have voted");
     let mut member = Alone::with_last_committer(5, 2);
     member.sees(commit(3, 3));
     assert_eq!(member.ordering.may_commit_at(Time(0)), None, "it had its turn");
