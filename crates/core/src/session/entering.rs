@@ -18,8 +18,7 @@ use super::contact::{
 };
 use super::controls::Control;
 use super::conversation::{Invited, Want};
-use super::first_contact::offers;
-use super::ledger::Start;
+use super::first_contact::{Welcome, offers};
 use super::sessions::{Call, Sessions};
 use crate::codec::{Reader, put_list};
 use crate::crypto::{LetterKind, Recipient};
@@ -149,15 +148,9 @@ impl Sessions {
     }
 
     /// Another device of the person let us in.
-    pub(super) fn welcomed_by_own(
-        &mut self,
-        call: &mut Call<'_>,
-        person: IdentityKey,
-        session: SessionId,
-        (welcome, tree, start): (&[u8], Option<&[u8]>, &Start),
-    ) {
-        if self.entering.has(person, session) && self.enter(call, person, session, welcome, tree, start) {
-            self.control(call, session, &Control::Here);
+    pub(super) fn welcomed_by_own(&mut self, call: &mut Call<'_>, person: IdentityKey, came: Welcome<'_>) {
+        if self.entering.has(person, came.session) && self.enter(call, person, person, came) {
+            self.control(call, came.session, &Control::Here);
         }
     }
 

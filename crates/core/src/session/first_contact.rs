@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::contact::{About, Contacts, Fact, HelloId, Input, Output, Turn, Wish};
 use super::controls::Control;
-use super::conversation::{Conversation, Invited, Offered, Out, Scene, Want};
+use super::conversation::{Beginning, Conversation, Invited, Offered, Out, Scene, Want};
 use super::fragment::{Fragment, FrameKind, split};
 use super::ledger::Start;
 use super::ports::{SessionEffect, SessionEvent};
@@ -24,6 +24,17 @@ const PACKAGES_MAX: usize = 1_024;
 const PAIR_HOLD: HoldClass = HoldClass::Day;
 /// How long relays keep a letter (review P7: the longest there is).
 const LETTER_HOLD: HoldClass = HoldClass::ThreeDays;
+
+/// A Welcome as it came.
+#[derive(Clone, Copy)]
+pub(super) struct Welcome<'a> {
+    pub(super) session: SessionId,
+    pub(super) welcome: &'a [u8],
+    /// The tree, if it came beside it.
+    pub(super) tree: Option<&'a [u8]>,
+    /// Where our ledger begins.
+    pub(super) start: &'a Start,
+}
 
 impl Sessions {
     /// A piece of a letter to one of our people was opened.
@@ -103,8 +114,10 @@ impl Sessions {
             Wish::JoinSession { peer, about, session, welcome, tree, start } => {
                 let start = if start.is_empty() { Some(Start::default()) } else { Start::decode(&start).ok() };
                 let is_ours = self.package_for(call.tx, &person, &welcome).is_some();
-                let entered =
-                    start.is_some_and(|start| self.enter(call, person, session, &welcome, tree.as_deref(), &start));
+                let entered = start.is_some_and(|start| {
+                    let came = Welcome { session, welcome: &welcome, tree: tree.as_deref(), start: &start };
+                    self.enter(call, person, peer, came)
+                });
                 let input = match (entered, about) {
                     (true, About::Session(_)) => return self.control(call, session, &Control::Here),
                     (true, About::Hello(_)) => Input::SessionJoined { peer, session },
@@ -221,7 +234,7 @@ impl Sessions {
         let of = &self.persons[&person];
         let mut out = Out::default();
         let scene = &mut Scene { now: call.now, rng: &mut self.rng, tx: call.tx, out: &mut out, config: &self.config };
-        let conversation = Conversation::found(scene, session, &of.device, &of.certificate, terms.clone());
+        let conversation = Conversation::found(scene, session, &of.device, &of.certificate, &terms);
         self.take_up(call, conversation, out);
         if self.is_group(&session) {
             self.tell_of(call, session);
@@ -229,30 +242,33 @@ impl Sessions {
         call.out.push(SessionEffect::Tell(person, SessionEvent::Began(session, terms)));
     }
 
-    /// Enters a session by a Welcome for a key package that was never used.
+    /// Enters a session by a Welcome for a key package that was never used. Who is in it already stays, unless he was removed
+    /// without hearing of it before he was let in again. Whether we are in it now.
     pub(super) fn enter(
         &mut self,
         call: &mut Call<'_>,
         person: IdentityKey,
-        session: SessionId,
-        welcome: &[u8],
-        tree: Option<&[u8]>,
-        start: &Start,
+        let_in_by: IdentityKey,
+        came: Welcome<'_>,
     ) -> bool {
-        if self.conversations.contains_key(&session) {
-            return true;
-        }
-        let Some((key, secrets)) = self.package_for(call.tx, &person, welcome) else { return false };
-        let device = &self.persons[&person].device;
-        let mut out = Out::default();
-        let scene = &mut Scene { now: call.now, rng: &mut self.rng, tx: call.tx, out: &mut out, config: &self.config };
-        let Some(conversation) = Conversation::join(scene, device, &secrets, welcome, tree, start) else {
-            return false;
+        let Welcome { session, welcome, tree, start } = came;
+        let Some((key, secrets)) = self.package_for(call.tx, &person, welcome) else {
+            return self.conversations.contains_key(&session);
         };
-        if conversation.id() != session || conversation.person() != person {
-            return false;
+        let device = &self.persons[&person].device;
+        let beginning = Beginning::welcomed(call.now, &self.config, device, &secrets, welcome, tree);
+        let fits = |beginning: &Beginning| beginning.id() == session && beginning.person() == person;
+        let Some(beginning) = beginning.filter(fits) else { return self.conversations.contains_key(&session) };
+        if let Some(present) = self.conversations.get(&session) {
+            if !present.is_left_behind(beginning.epoch(), &let_in_by) {
+                return true;
+            }
+            self.leave_behind(call, session);
         }
         call.tx.delete(Table::KeyPackages, &key);
+        let mut out = Out::default();
+        let scene = &mut Scene { now: call.now, rng: &mut self.rng, tx: call.tx, out: &mut out, config: &self.config };
+        let conversation = Conversation::begin(scene, beginning, &self.persons[&person].device, start);
         let terms = conversation.terms().clone();
         if let Some(peer) = conversation.other_person() {
             self.unheard.insert(session, peer);
@@ -265,6 +281,14 @@ impl Sessions {
         self.entered(call, person, session);
         call.out.push(SessionEffect::Tell(person, SessionEvent::Began(session, terms)));
         true
+    }
+
+    /// Forgets the keys of a session we are in without knowing that we are not any more.
+    fn leave_behind(&mut self, call: &mut Call<'_>, session: SessionId) {
+        self.with(call, session, Conversation::leave);
+        if let Some(conversation) = self.drop_conversation(&session, call.out) {
+            conversation.delete(call.tx);
+        }
     }
 
     fn package_for(&self, tx: &dyn Tx, person: &IdentityKey, welcome: &[u8]) -> Option<(Vec<u8>, Rows)> {

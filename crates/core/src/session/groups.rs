@@ -8,7 +8,7 @@ use super::contact::{ContactStanding, Input};
 use super::controls::Control;
 use super::conversation::{Conversation, Offered, Want};
 use super::epoch::Seat;
-use super::first_contact::offers;
+use super::first_contact::{Welcome, offers};
 use super::ledger::Message;
 use super::ports::{Answer, Unable};
 use super::sessions::{Call, Sessions};
@@ -259,8 +259,11 @@ impl Sessions {
             Control::Keys { session: group, packages } if kind == Kind::Pair => {
                 self.keys_came(call, group, from.person, &packages);
             }
-            Control::Welcome { session: group, welcome, tree, start } if kind == Kind::Pair && is_other => {
-                if self.enter(call, person, group, &welcome, tree.as_deref(), &start) {
+            Control::Welcome { session: group, welcome, tree, start }
+                if kind == Kind::Pair && (is_other || self.entering.has(person, group)) =>
+            {
+                let came = Welcome { session: group, welcome: &welcome, tree: tree.as_deref(), start: &start };
+                if self.enter(call, person, from.person, came) {
                     self.control(call, group, &Control::Here);
                 }
             }

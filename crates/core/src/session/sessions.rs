@@ -347,7 +347,11 @@ impl Sessions {
     }
 
     /// Forgets a session, but not what is kept of it.
-    fn drop_conversation(&mut self, session: &SessionId, out: &mut Vec<SessionEffect>) -> Option<Conversation> {
+    pub(super) fn drop_conversation(
+        &mut self,
+        session: &SessionId,
+        out: &mut Vec<SessionEffect>,
+    ) -> Option<Conversation> {
         let conversation = self.conversations.remove(session)?;
         for (tag, _) in conversation.tags() {
             self.slots.remove(&tag);

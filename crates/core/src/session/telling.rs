@@ -11,6 +11,7 @@ use super::contact::{
 };
 use super::controls::Control;
 use super::conversation::Conversation;
+use super::first_contact::Welcome;
 use super::ports::{Answer, Unable};
 use super::sessions::{Call, Sessions};
 use super::terms::Kind;
@@ -55,7 +56,8 @@ impl Sessions {
             }
             (LetterKind::Welcome, kind) => {
                 if let Ok(Control::Welcome { session, welcome, tree, start }) = Control::decode(kind, body) {
-                    self.welcomed_by_own(call, person, session, (&welcome, tree.as_deref(), &start));
+                    let came = Welcome { session, welcome: &welcome, tree: tree.as_deref(), start: &start };
+                    self.welcomed_by_own(call, person, came);
                 }
             }
             _ => tracing::debug!("a letter of another device says nothing that devices write to each other"),

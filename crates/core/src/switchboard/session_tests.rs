@@ -117,6 +117,33 @@ fn whoever_is_removed_and_let_in_again_hears_and_is_heard() {
 }
 
 #[test]
+fn whoever_is_let_in_again_before_he_heard_that_he_was_removed_is_in() {
+    let mut rehearsal = Rehearsal::of(4);
+    let session = group(&mut rehearsal, 4);
+    rehearsal.say(3, session, "before");
+    rehearsal.pass(5_000);
+    rehearsal.cut_off.insert(3);
+    let person = rehearsal.devices[3].key;
+    rehearsal.order(0, Order::RemoveMember(session, person)).unwrap();
+    rehearsal.pass(30 * MINUTE_MS);
+    rehearsal.forget_held();
+    rehearsal.reconnect();
+    assert!(rehearsal.sessions(3).iter().any(|view| view.id == session && view.members.len() == 4));
+    rehearsal.order(0, Order::AddMember(session, person)).unwrap();
+    rehearsal.pass(2 * MINUTE_MS);
+    rehearsal.say(3, session, "here again");
+    rehearsal.pass(5_000);
+    rehearsal.say(1, session, "welcome");
+    rehearsal.pass(5 * MINUTE_MS);
+    let epochs: Vec<u64> =
+        (0..4).map(|device| rehearsal.sessions(device).iter().find(|view| view.id == session).unwrap().epoch).collect();
+    assert!(epochs.iter().all(|epoch| *epoch == epochs[0]), "{epochs:?}");
+    for device in 0..4 {
+        assert_eq!(rehearsal.texts(device, session), ["before", "here again", "welcome"], "device {device}");
+    }
+}
+
+#[test]
 fn what_somebody_said_before_he_was_removed_is_passed_on_to_who_heard_of_the_removal_first() {
     let mut rehearsal = Rehearsal::of(4);
     let session = group(&mut rehearsal, 4);

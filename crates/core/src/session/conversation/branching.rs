@@ -282,7 +282,7 @@ impl Conversation {
         self.drop_snapshot(scene.tx);
         self.said_on_branch.clear();
         if self.is_removed {
-            self.with_ledger(scene, |ledger, scene| ledger.set_members(scene, &[]));
+            self.leave(scene);
             scene.out.facts.push(ConversationFact::Left { by });
             return;
         }

@@ -3,6 +3,7 @@
 //! What comes goes `inbound` → the ledger (messages) or `branching` (commits and words about them); what is said goes
 //! ledger → `outbound`. Rules and reasons: docs/protocol/session.md.
 //!
+//! - `beginning`: founding one, or entering one by a Welcome
 //! - `inbound`: from a cell to what it means
 //! - `outbound`: from a frame to cells
 //! - `branching`: which commit leads on, and going back when another one does
@@ -10,6 +11,7 @@
 //! - `rows`: how it is kept
 //! - `views`: how it is looked at
 
+mod beginning;
 mod branching;
 mod inbound;
 mod outbound;
@@ -27,12 +29,13 @@ use rand_core::Rng;
 use super::SessionConfig;
 use super::epoch::{Epoch, EpochFacts, Seat};
 use super::fragment::Assembly;
-use super::ledger::{Entry, Gap, Ledger, LedgerScene, Member, Message, MessageId, MessageState, Start};
+use super::ledger::{Entry, Gap, Ledger, Member, Message, MessageId, MessageState, Start};
 use super::ordering::{CommitId, Leaf, Ordering, Pace, Removal, Roster};
 use super::terms::{Kind, Terms};
 use crate::crypto::DeviceCertificate;
 use crate::store::Tx;
 use crate::wire::Parcel;
+pub(super) use beginning::Beginning;
 pub(super) use outbound::CONTROL_KIND;
 pub use views::{DeviceView, MemberView, SessionView};
 use wanting::{Draft, Wants};
@@ -186,99 +189,6 @@ pub(super) struct Conversation {
 }
 
 impl Conversation {
-    /// Founds a session in which we are alone.
-    pub(super) fn found(
-        scene: &mut Scene<'_>,
-        id: SessionId,
-        device: &DeviceSecret,
-        certificate: &DeviceCertificate,
-        terms: Terms,
-    ) -> Conversation {
-        let mut credential = Vec::new();
-        certificate.encode(&mut credential);
-        let group = Group::create(scene.rng, id, device, &credential, &terms.encode());
-        let own_leaf = group.own_leaf().0;
-        Conversation::begin(scene, group, device, own_leaf, terms, &Start::default())
-            .expect("what we founded ourselves is as it should be")
-    }
-
-    /// Enters a session somebody added us to; `None` if it is not as sessions are.
-    pub(super) fn join(
-        scene: &mut Scene<'_>,
-        device: &DeviceSecret,
-        secrets: &Rows,
-        welcome: &[u8],
-        tree: Option<&[u8]>,
-        start: &Start,
-    ) -> Option<Conversation> {
-        let joined = Group::join(device, secrets, welcome, tree).ok()?;
-        let terms = Terms::decode(joined.group.context()).ok()?;
-        Conversation::begin(scene, joined.group, device, joined.inviter.0, terms, start)
-    }
-
-    fn begin(
-        scene: &mut Scene<'_>,
-        group: Group,
-        device: &DeviceSecret,
-        committer: u32,
-        terms: Terms,
-        start: &Start,
-    ) -> Option<Conversation> {
-        let id = group.id();
-        let facts = facts_of(&group, &[], committer, scene.now)?;
-        let seat = facts.seat(facts.own_leaf)?;
-        let me = Member { device: seat.id(), person: seat.person };
-        let epoch = Epoch::begin(facts, |leaf| export(&group, leaf));
-        let ordering = ordering_of(&epoch.facts, scene.config)?;
-        let members = members_of(&epoch.facts);
-        let (config, seed) = (scene.config.ledger.clone(), scene.seed());
-        let mut out = super::ledger::LedgerOut::default();
-        let ledger_scene = &mut LedgerScene { now: scene.now, tx: scene.tx, out: &mut out };
-        let ledger = match Ledger::load(ledger_scene.tx, id, ledger_scene.now, config.clone(), seed) {
-            // We were in it before, and go on counting where we were: what we said then is known by its numbers.
-            Some(mut ledger) => {
-                ledger.rejoin(ledger_scene, start);
-                ledger.set_members(ledger_scene, &members);
-                ledger
-            }
-            None => Ledger::create(ledger_scene, id, (me, &members), start, config, seed),
-        };
-        let mut conversation = Conversation {
-            id,
-            me,
-            device: device.clone(),
-            group,
-            terms,
-            current: epoch.facts.id,
-            epochs: BTreeMap::new(),
-            branch: None,
-            orderings: [(epoch.facts.id, ordering)].into(),
-            candidates: BTreeMap::new(),
-            asked: BTreeMap::new(),
-            reminded: BTreeMap::new(),
-            early: Vec::new(),
-            renewed: scene.now,
-            heard: None,
-            wants: Wants::default(),
-            draft: None,
-            ledger,
-            said_on_branch: Vec::new(),
-            is_removed: false,
-            is_stuck: false,
-            is_stranded: false,
-            is_outdated: false,
-            originals: VecDeque::new(),
-            assembly: Assembly::new(),
-            is_dirty: true,
-        };
-        conversation.add_epoch(scene, epoch);
-        // Without its row a device that starts again before anything is decided could never decide with the others.
-        conversation.keep_decision(scene.tx, &conversation.current);
-        conversation.obey_ledger(scene, out);
-        conversation.flush(scene);
-        Some(conversation)
-    }
-
     /// Its name.
     pub(super) fn id(&self) -> SessionId {
         self.id
@@ -334,6 +244,17 @@ impl Conversation {
         let removal = Removal { by: Leaf(by), of: Leaf(of) };
         self.with_ordering(scene, epoch, |ordering, scene| ordering.removal_proposed(removal, scene));
         self.flush(scene);
+    }
+
+    /// Whether we were removed and have not heard of it, if an admin let us in again at an epoch of this number.
+    pub(super) fn is_left_behind(&self, epoch: u64, let_in_by: &IdentityKey) -> bool {
+        let may_let_in = *let_in_by == self.me.person || self.terms.admins.contains(let_in_by);
+        may_let_in && epoch > self.present().number
+    }
+
+    /// Nothing is owed to us or by us any more.
+    pub(super) fn leave(&mut self, scene: &mut Scene<'_>) {
+        self.with_ledger(scene, |ledger, scene| ledger.set_members(scene, &[]));
     }
 
     /// What was agreed on.
