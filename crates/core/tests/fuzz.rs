@@ -159,6 +159,7 @@ fn valid_handovers() -> Vec<Vec<u8>> {
         device: DeviceKey([3; 32]),
         secret: secret.clone(),
         expires_hours: 600_000,
+        name: Name::new("phone").unwrap(),
     };
     let invitation = Invitation { inviter: Inviter::Card(card.clone()), secret, expires_hours: 600_000 };
     let to = Recipient::of_card(&card, None);

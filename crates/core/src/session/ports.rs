@@ -30,7 +30,6 @@ pub struct Persona {
 
 /// What a person asks for.
 #[expect(missing_debug_implementations, reason = "may hold secrets and what people say")]
-#[expect(clippy::large_enum_variant, reason = "a person asks for few things at a time")]
 pub enum Order {
     /// Their card.
     Card,

@@ -6,7 +6,7 @@ use rand_core::SeedableRng;
 
 use super::rehearsal::Rehearsal;
 use super::session_tests::group;
-use crate::crypto::{Identity, InvitationSecret, LinkCode, Name};
+use crate::crypto::{InvitationSecret, LinkCode, Name};
 use crate::session::contact::{Account, ContactStanding};
 use crate::session::{Answer, DeviceFact, DeviceStanding, Order, SessionEvent, Unable};
 
@@ -23,10 +23,7 @@ fn linked(rehearsal: &mut Rehearsal) -> usize {
 }
 
 fn facts(rehearsal: &Rehearsal, number: usize) -> Vec<DeviceFact> {
-    let fact = |event: &SessionEvent| match event {
-        SessionEvent::Device(fact) => Some(fact.clone()),
-        _ => None,
-    };
+    let fact = |event: &SessionEvent| if let SessionEvent::Device(fact) = event { Some(fact.clone()) } else { None };
     rehearsal.devices[number].events.iter().filter_map(fact).collect()
 }
 

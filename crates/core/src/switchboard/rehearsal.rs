@@ -157,13 +157,11 @@ impl Rehearsal {
     /// The account that came for a device that waits.
     pub(super) fn account_for(&mut self, number: usize) -> Option<std::sync::Arc<Account>> {
         let link = self.devices[number].key;
-        match self.command(number, EndpointCommand::AccountFor(link)) {
-            Some(EndpointReply::Person(Ok(answer))) => match *answer {
-                Answer::Account(account) => Some(account),
-                other => panic!("no account but {other:?}"),
-            },
-            _ => None,
-        }
+        let Some(EndpointReply::Person(Ok(answer))) = self.command(number, EndpointCommand::AccountFor(link)) else {
+            return None;
+        };
+        let Answer::Account(account) = *answer else { panic!("no account but {answer:?}") };
+        Some(account)
     }
 
     /// A device opens a letter that whoever has its person's keys wrote.

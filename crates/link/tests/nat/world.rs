@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::sync::RwLock;
+use std::sync::{PoisonError, RwLock};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Held while a program is started, and by whoever must not be copied into one meanwhile.
@@ -200,7 +200,7 @@ fn run(program: &str, arguments: &[&str], input: &str) -> Result<(), String> {
     let failed = |why: String| format!("{program} {}: {why}", arguments.join(" "));
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let forking = FORKS.write().unwrap();
+    let forking = FORKS.write().unwrap_or_else(PoisonError::into_inner);
     let child = command.spawn();
     drop(forking);
     let mut child = child.map_err(|error| failed(error.to_string()))?;

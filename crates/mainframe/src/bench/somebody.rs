@@ -30,7 +30,7 @@ impl Somebody {
     /// # Errors
     /// If the node refuses.
     pub(super) async fn on(client: &Client, name: &str, luminosity: u16) -> anyhow::Result<Somebody> {
-        let request = AddPerson { name: name.to_owned(), luminosity: Some(luminosity) };
+        let request = AddPerson { luminosity: Some(luminosity), ..AddPerson::named(name) };
         let key = client.add_person(&request).await.map_err(reach::failure)?.identity;
         Ok(Somebody { client: client.clone(), key })
     }

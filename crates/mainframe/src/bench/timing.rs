@@ -197,7 +197,7 @@ fn now() -> Time {
 
 /// Alice and Bob, who lives on N, become contacts.
 async fn meet_bob(alice: &mut Place, client: &Client) -> anyhow::Result<SessionId> {
-    let request = AddPerson { name: "bob".to_owned(), luminosity: Some(1) };
+    let request = AddPerson { luminosity: Some(1), ..AddPerson::named("bob") };
     let bob = client.add_person(&request).await.map_err(reach::failure)?.identity;
     let card: Card = client.card(&bob).await.map_err(reach::failure)?.text.parse()?;
     alice.order(Order::AddContact(Whom::Card(card), "hello".to_owned()));

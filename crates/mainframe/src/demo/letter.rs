@@ -136,17 +136,13 @@ impl Stage {
                 }
                 bail!(late("Bob did not get the message, or his answer did not come"))
             };
-            match event {
-                Event::Trace { id, node, peer, step, at_ms } => {
-                    if step == TraceStep::Originated && index == self.alice_index() && course.packet.is_none() {
-                        course.packet = Some(id.clone());
-                    }
-                    course.journeys.entry(id).or_default().add(Step { at_ms, node, peer, step });
+            if let Event::Trace { id, node, peer, step, at_ms } = event {
+                if step == TraceStep::Originated && index == self.alice_index() && course.packet.is_none() {
+                    course.packet = Some(id.clone());
                 }
-                Event::Session(SessionEvent { person, change, .. }) => {
-                    self.heard(course, &person, change, number).await?;
-                }
-                _ => {}
+                course.journeys.entry(id).or_default().add(Step { at_ms, node, peer, step });
+            } else if let Event::Session(SessionEvent { person, change, .. }) = event {
+                self.heard(course, &person, change, number).await?;
             }
         }
     }
@@ -154,17 +150,19 @@ impl Stage {
     /// Something happened in the session: Bob answers what he hears.
     async fn heard(&self, course: &mut Course, person: &str, change: SessionChange, number: u64) -> anyhow::Result<()> {
         let is_alice = person == self.alice_person.identity;
-        match change {
-            SessionChange::Said { message, .. } if is_alice => course.answered = Some(Heard::now(message.body)),
-            SessionChange::Said { message, .. } if person == self.bob_person.identity => {
+        if let SessionChange::Said { message, .. } = change {
+            if is_alice {
+                course.answered = Some(Heard::now(message.body));
+            } else if person == self.bob_person.identity {
                 course.opened = Some(Heard::now(message.body));
                 let answered = self.bob().client.say(person, &self.session, &Say::text(ANSWER)).await;
                 answered.map_err(reach::failure)?;
             }
-            SessionChange::State { number: of, state: MessageState::Delivered } if is_alice && of == number => {
-                course.delivered = Some(Instant::now());
-            }
-            _ => {}
+        } else if let SessionChange::State { number: of, state: MessageState::Delivered } = change
+            && is_alice
+            && of == number
+        {
+            course.delivered = Some(Instant::now());
         }
         Ok(())
     }

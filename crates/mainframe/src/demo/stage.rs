@@ -211,7 +211,7 @@ fn outside(overlays: &[Address], receiver: usize, luminosity: u16) -> usize {
 
 async fn person(node: &Node, name: &str, luminosity: u16) -> anyhow::Result<Person> {
     let wanted = AddPerson { luminosity: Some(luminosity), ..AddPerson::named(name) };
-    node.client.add_person(&wanted).await.map_err(reach::failure)
+    Ok(node.client.add_person(&wanted).await.map_err(reach::failure)?)
 }
 
 /// Bob invites Alice, and both wait until they share a session; returns its name.

@@ -90,8 +90,8 @@ impl Room {
                 Wish::Send(frame) => frame,
                 Wish::Say { frame, number, .. } => {
                     let mut out = LedgerOut::default();
-                    let scene = &mut LedgerScene { now: self.now, tx: &mut self.persons[who].store, out: &mut out };
-                    self.persons[who].ledger.sent(scene, number);
+                    let Person { ledger, store } = &mut self.persons[who];
+                    ledger.sent(&mut LedgerScene { now: self.now, tx: store, out: &mut out }, number);
                     frame
                 }
                 Wish::Repair(_) => continue,
