@@ -182,9 +182,13 @@ fn the_commands_of_the_guide_about_people_work() {
     for name in ["dave", "erin", "frank", "grace"] {
         assert!(played.out.contains(&format!("[{name}] I am {name}")), "{name}: {played:?}");
     }
-    for line in
-        ["[bob] To both of you", "[alice] From the tablet", "tablet is revoked", "The tablet reads nothing more"]
-    {
+    for line in [
+        "[bob] To both of you",
+        "[alice] From the tablet",
+        "tablet is revoked",
+        "The tablet reads nothing more",
+        "alice is written down in",
+    ] {
         assert!(played.out.contains(line), "{line}: {played:?}");
     }
     assert!(!played.out.contains("[bob] Not for the tablet"), "{played:?}");

@@ -167,14 +167,11 @@ impl People {
     }
 
     async fn account_for(&self, link: IdentityKey) -> Result<Option<Arc<Account>>, Failure> {
-        match self.desk.ask_endpoint(EndpointCommand::AccountFor(link), None, PATIENCE).await {
-            Ok(Answer::Endpoint(EndpointReply::Person(Ok(answer)))) => match *answer {
-                session::Answer::Account(account) => Ok(Some(account)),
-                _ => Ok(None),
-            },
-            Ok(_) => Ok(None),
-            Err(none) => Err(Failure::no_answer(NOT_LINKED, none)),
-        }
+        let asked = self.desk.ask_endpoint(EndpointCommand::AccountFor(link), None, PATIENCE).await;
+        let reply = asked.map_err(|none| Failure::no_answer(NOT_LINKED, none))?;
+        let Answer::Endpoint(EndpointReply::Person(Ok(answer))) = reply else { return Ok(None) };
+        let session::Answer::Account(account) = *answer else { return Ok(None) };
+        Ok(Some(account))
     }
 
     async fn finish_link(&self, entry: &LinkEntry, account: &Account) -> Result<(), Failure> {

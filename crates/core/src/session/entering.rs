@@ -49,12 +49,15 @@ struct Asking {
     /// The same each time, so that who has answered knows it.
     package: Vec<u8>,
     doors: Vec<IdentityKey>,
+    /// With whom the session is, if it is one of two.
+    pair_with: Option<IdentityKey>,
 }
 
 impl Asking {
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         put_list(&mut out, &self.doors, |out, door| out.extend_from_slice(&door.0));
+        put_list(&mut out, self.pair_with.as_slice(), |out, peer| out.extend_from_slice(&peer.0));
         put_list(&mut out, &self.package, |out, byte| out.push(*byte));
         out
     }
@@ -62,8 +65,9 @@ impl Asking {
     fn decode(row: &[u8], now: Time) -> Option<Asking> {
         let mut reader = Reader::new(row);
         let doors = reader.list(DOORS_MAX, |reader| reader.array().map(IdentityKey)).ok()?;
+        let pair_with = reader.list(1, |reader| reader.array().map(IdentityKey)).ok()?.pop();
         let package = reader.list(PACKAGE_LENGTH_MAX, Reader::u8).ok()?;
-        Some(Asking { next: now, tries: 0, package, doors })
+        Some(Asking { next: now, tries: 0, package, doors, pair_with })
     }
 }
 
@@ -90,7 +94,9 @@ impl Sessions {
             if is_asked || self.entering.0.len() >= SESSIONS_MAX {
                 continue;
             }
-            let asking = Asking { next: call.now, tries: 0, package: self.make_package(call, person), doors };
+            let pair_with = doors.iter().find(|door| self.shares(call.tx, person, door) == Some(id)).copied();
+            let package = self.make_package(call, person);
+            let asking = Asking { next: call.now, tries: 0, package, doors, pair_with };
             call.tx.put(Table::Entering, &entering_key(&person, &id), &asking.encode());
             self.entering.0.insert((person, id), asking);
         }
@@ -116,13 +122,15 @@ impl Sessions {
         let mut asked = Vec::new();
         for (key, asking) in self.entering.0.iter_mut().filter(due) {
             let doors = if asking.tries == 0 { Vec::new() } else { asking.doors.clone() };
-            asked.push(((key.0, key.1, asking.tries), asking.package.clone(), doors));
+            let lost_with = asking.pair_with.filter(|_| asking.tries >= GREET_AT);
+            asked.push(((key.0, key.1, lost_with), asking.package.clone(), doors));
             asking.next = call.now + pause_ms(asking.tries);
             asking.tries += 1;
         }
-        for ((person, session, tries), package, doors) in asked {
-            if tries == GREET_AT {
-                self.greet_instead(call, person, session, &doors);
+        for ((person, session, lost_with), package, doors) in asked {
+            if lost_with.is_some_and(|peer| self.is_replaced(call, person, session, peer)) {
+                self.entered(call, person, session);
+                continue;
             }
             let packages = vec![package];
             self.write_to_own(call, person, LetterKind::Keys, &Control::Keys { session, packages: packages.clone() });
@@ -137,14 +145,21 @@ impl Sessions {
         }
     }
 
-    /// Nobody let us into a session of two: there is to be another one.
-    fn greet_instead(&mut self, call: &mut Call<'_>, person: IdentityKey, session: SessionId, doors: &[IdentityKey]) {
-        let [peer] = doors else { return };
-        let contact = self.persons[&person].contacts.contact(call.tx, peer);
-        if contact.is_some_and(|contact| contact.standing == ContactStanding::Together(session)) {
-            let greeted = self.with_contacts(call, person, |contacts, turn| contacts.greet(turn, *peer, ""));
-            tracing::info!(%session, ?greeted, "a session of two was lost with the devices in it; another one is begun");
+    /// Nobody let us into a session of two: whether there is another one by now. If it was not asked for yet, it is.
+    fn is_replaced(&mut self, call: &mut Call<'_>, person: IdentityKey, session: SessionId, peer: IdentityKey) -> bool {
+        let shared = self.shares(call.tx, person, &peer);
+        if shared == Some(session) {
+            let greeted = self.with_contacts(call, person, |contacts, turn| contacts.greet(turn, peer, ""));
+            tracing::info!(%session, ?greeted, "a session of two was lost with the devices in it");
         }
+        shared.is_some_and(|shared| shared != session)
+    }
+
+    /// The session of two a person has with a contact, be it entered or not.
+    fn shares(&self, tx: &dyn Tx, person: IdentityKey, peer: &IdentityKey) -> Option<SessionId> {
+        let standing = self.persons[&person].contacts.contact(tx, peer)?.standing;
+        let ContactStanding::Together(session) = standing else { return None };
+        Some(session)
     }
 
     /// Another device of the person let us in.
@@ -271,8 +286,7 @@ fn keep_welcome(call: &mut Call<'_>, session: &SessionId, invited_device: &Invit
 /// The Welcome that was sent for a key package.
 fn welcome_of(tx: &dyn Tx, session: &SessionId, package: &KeyPackageId, person: IdentityKey) -> Option<Invited> {
     let row = tx.get(Table::Welcomes, &welcome_key(session, package))?;
-    match Control::decode(Control::WELCOME, row.get(8..)?) {
-        Ok(Control::Welcome { welcome, tree, start, .. }) => Some(Invited { person, welcome, tree, start }),
-        _ => None,
-    }
+    let decoded = Control::decode(Control::WELCOME, row.get(8..)?).ok()?;
+    let Control::Welcome { welcome, tree, start, .. } = decoded else { return None };
+    Some(Invited { person, welcome, tree, start })
 }

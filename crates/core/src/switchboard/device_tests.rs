@@ -23,7 +23,10 @@ fn linked(rehearsal: &mut Rehearsal) -> usize {
 }
 
 fn facts(rehearsal: &Rehearsal, number: usize) -> Vec<DeviceFact> {
-    let fact = |event: &SessionEvent| if let SessionEvent::Device(fact) = event { Some(fact.clone()) } else { None };
+    let fact = |event: &SessionEvent| {
+        let SessionEvent::Device(fact) = event else { return None };
+        Some(fact.clone())
+    };
     rehearsal.devices[number].events.iter().filter_map(fact).collect()
 }
 

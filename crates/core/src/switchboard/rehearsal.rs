@@ -157,9 +157,8 @@ impl Rehearsal {
     /// The account that came for a device that waits.
     pub(super) fn account_for(&mut self, number: usize) -> Option<std::sync::Arc<Account>> {
         let link = self.devices[number].key;
-        let Some(EndpointReply::Person(Ok(answer))) = self.command(number, EndpointCommand::AccountFor(link)) else {
-            return None;
-        };
+        let reply = self.command(number, EndpointCommand::AccountFor(link))?;
+        let EndpointReply::Person(Ok(answer)) = reply else { return None };
         let Answer::Account(account) = *answer else { panic!("no account but {answer:?}") };
         Some(account)
     }

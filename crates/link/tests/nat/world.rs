@@ -2,8 +2,8 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::sync::{PoisonError, RwLock};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 /// Held while a program is started, and by whoever must not be copied into one meanwhile.
 pub(crate) static FORKS: RwLock<()> = RwLock::new(());

@@ -77,3 +77,20 @@ fn there_already(path: &Path) -> Failure {
     Failure::new(Exit::Usage, format!("{} is there already, and is not written over", path.display()))
         .next("name another file")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_file_is_its_owners_alone_and_is_never_written_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("alice.account");
+        write_new(&path, "first").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let error = write_new(&path, "second").unwrap_err();
+        assert_eq!(crate::failure::exit_code(&error), Exit::Usage as u8);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first\n");
+    }
+}
