@@ -153,6 +153,9 @@ struct RunArguments {
     /// How often a group is changed by several at once: group-commits only
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     trials: u64,
+    /// Plays the trial of this number alone: group-commits only
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(0..1_000_000))]
+    trial: Option<u64>,
     /// Where the relays' tables come from
     #[arg(long, value_enum, default_value = "grown")]
     tables: TablesArgument,
@@ -341,6 +344,7 @@ fn options(arguments: &RunArguments) -> anyhow::Result<Options> {
         colluders: arguments.colluders,
         packet_rate: arguments.packet_rate,
         trials: arguments.trials,
+        trial: arguments.trial,
         nudge_s: arguments.nudge,
         watch: watch(arguments),
         ..usual

@@ -223,6 +223,25 @@ fn who_starts_again_before_his_commit_was_heard_says_it_again() {
 }
 
 #[test]
+fn who_lacks_a_commit_gets_it_though_others_were_decided_since() {
+    let mut rehearsal = Rehearsal::of(5);
+    let session = group(&mut rehearsal, 5);
+    rehearsal.deaf.insert(4);
+    rehearsal.order(0, Order::Renew(session)).unwrap();
+    rehearsal.pass(30_000);
+    rehearsal.forget_held();
+    rehearsal.reconnect();
+    // Whenever he may ask, the next one has just been decided on.
+    for author in [1, 2, 3, 0, 1, 2, 3, 0] {
+        rehearsal.order(author, Order::Renew(session)).unwrap();
+        rehearsal.pass(8_000);
+    }
+    rehearsal.pass(20_000);
+    let mut epoch = |device| rehearsal.sessions(device).into_iter().find(|view| view.id == session).unwrap().epoch;
+    assert_eq!(epoch(4), epoch(0));
+}
+
+#[test]
 fn whoever_is_to_be_removed_is_owed_what_is_said_until_that_is_certain() {
     let mut rehearsal = Rehearsal::of(4);
     let session = group(&mut rehearsal, 4);

@@ -219,6 +219,8 @@ pub struct Options {
     pub packet_rate: u64,
     /// How often a group is changed by several at once.
     pub trials: u64,
+    /// The number of the one trial that is played alone.
+    pub trial: Option<u64>,
     /// Seconds after the start at which one frame takes a millisecond longer, if any.
     pub nudge_s: Option<u64>,
     /// Where tables come from.
@@ -255,6 +257,7 @@ impl Options {
             colluders: 0.1,
             packet_rate: 10,
             trials: 200,
+            trial: None,
             nudge_s: None,
             tables: Tables::Grown,
             defects_per_million: DEFECTS_PER_MILLION,

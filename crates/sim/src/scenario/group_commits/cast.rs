@@ -22,20 +22,50 @@ use crate::dice::Dice;
 pub(super) const MEMBERS_MIN: usize = 3;
 pub(super) const MEMBERS_MAX: usize = 8;
 const PEOPLE: usize = MEMBERS_MAX + 1;
+/// Where everyone has two devices there are two persons, who talk in the session of two they have, to four.
+pub(super) const DOUBLES_MIN: usize = 2;
+pub(super) const DOUBLES_MAX: usize = 4;
 
 const START: Time = Time(1_800_000_000_000);
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
 
-/// A group at rest. Its members are the first people; the first two of them are its admins.
+/// How many persons are in, and on how many devices each, one or two.
+///
+/// Devices are numbered: the persons' first ones, that of one person who is not in, the persons' second ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Company {
+    pub(super) persons: usize,
+    pub(super) devices_each: usize,
+}
+
+impl Company {
+    /// The members' devices.
+    pub(super) fn devices(self) -> impl Iterator<Item = usize> {
+        (0..self.all_devices()).filter(move |device| *device != self.persons)
+    }
+
+    /// How many devices there are, with that of the person who is not in.
+    pub(super) fn all_devices(self) -> usize {
+        self.persons * self.devices_each + 1
+    }
+
+    /// Whose a device is.
+    pub(super) fn person_of(self, device: usize) -> usize {
+        if device > self.persons { device - self.persons - 1 } else { device }
+    }
+}
+
+/// A session at rest. Its members are the first people; the first two of them are a group's admins.
 pub(super) struct Troupe {
+    company: Company,
     pub(super) session: SessionId,
     now: Time,
-    /// The members, and one person who is to be added.
+    /// All devices, in the order of their numbers.
     stores: Vec<(Rc<Owner>, MemoryStore)>,
 }
 
-/// Groups of all sizes of the same people.
+/// Sessions of all companies of the same people.
 pub(super) struct Cast(Vec<Troupe>);
 
 impl Cast {
@@ -51,38 +81,37 @@ impl Cast {
         (1..PEOPLE).for_each(|other| befriend(&mut world, other));
         let friends = stores_of(&world);
         let now = world.now;
-        let troupe = |members| Troupe::new(seed, members, now, &friends);
-        Cast((MEMBERS_MIN..=MEMBERS_MAX).map(troupe).collect())
+        let singles = (MEMBERS_MIN..=MEMBERS_MAX).map(|persons| Company { persons, devices_each: 1 });
+        let doubles = (DOUBLES_MIN..=DOUBLES_MAX).map(|persons| Company { persons, devices_each: 2 });
+        Cast(singles.chain(doubles).map(|company| Troupe::new(seed, company, now, &friends)).collect())
     }
 
-    /// The group of so many.
-    pub(super) fn troupe(&self, members: usize) -> &Troupe {
-        &self.0[members - MEMBERS_MIN]
+    /// The session of such a company.
+    pub(super) fn troupe(&self, company: Company) -> &Troupe {
+        self.0.iter().find(|troupe| troupe.company == company).expect("there is one of each")
     }
 }
 
 impl Troupe {
-    fn new(seed: u64, members: usize, now: Time, friends: &[(Rc<Owner>, MemoryStore)]) -> Troupe {
+    fn new(seed: u64, company: Company, now: Time, friends: &[(Rc<Owner>, MemoryStore)]) -> Troupe {
         let mut dice = Dice::new(seed, "group");
-        let present = friends[..=members].to_vec();
-        let mut world = World::new(now, Dice::new(seed, "founding"), present);
-        let others = (1..members).map(|who| world.devices[who].owner.key).collect();
-        let luminosity = Luminosity::at_most(2);
-        let order = Order::CreateGroup { name: "river".into(), members: others, luminosity, hold: HoldClass::Day };
-        let Ok(Answer::Session(session)) = world.order(0, order) else { panic!("a group is founded") };
-        rest(&mut world, MINUTE_MS);
-        let second = world.devices[1].owner.key;
-        world.order(0, Order::SetAdmin(session, second, true)).expect("the founder is an admin");
-        rest(&mut world, MINUTE_MS);
+        let present = friends[..=company.persons].to_vec();
+        let mut world = World::new(now, Dice::new(seed, "meeting"), present);
+        world.reads_letters = company.devices_each > 1;
+        let session = if company.persons < MEMBERS_MIN { pair(&mut world) } else { found(&mut world, company.persons) };
+        if company.devices_each > 1 {
+            add_devices(&mut world, session, company, &mut dice);
+        }
         // The turn is to begin behind anybody.
-        let last_committer = dice.below(members);
+        let last_committer = dice.below(company.persons);
         world.order(last_committer, Order::Renew(session)).expect("a member renews his keys");
         rest(&mut world, 2 * MINUTE_MS);
-        for who in 0..members {
+        for who in company.devices() {
             let view = world.view(who, session).expect("everyone is in");
-            assert!(view.members.len() == members && view.unconfirmed_since.is_none(), "the group is at rest");
+            let devices: usize = view.members.iter().map(|member| member.devices.len()).sum();
+            assert!(devices + 1 == company.all_devices() && view.unconfirmed_since.is_none(), "the group is at rest");
         }
-        Troupe { session, now: world.now, stores: stores_of(&world) }
+        Troupe { company, session, now: world.now, stores: stores_of(&world) }
     }
 
     /// The group, alive again.
@@ -101,6 +130,36 @@ fn befriend(world: &mut World, other: usize) {
     let first = world.devices[0].owner.key;
     world.order(other, Order::AcceptContact(first)).expect("the greeting has come");
     rest(world, 30 * SECOND_MS);
+}
+
+/// The session that the first two have.
+fn pair(world: &mut World) -> SessionId {
+    let second = world.devices[1].owner.key;
+    world.session_with(0, second).expect("they know each other")
+}
+
+/// The first of so many people founds a group of them.
+fn found(world: &mut World, persons: usize) -> SessionId {
+    let others = (1..persons).map(|who| world.devices[who].owner.key).collect();
+    let luminosity = Luminosity::at_most(2);
+    let order = Order::CreateGroup { name: "river".into(), members: others, luminosity, hold: HoldClass::Day };
+    let Ok(Answer::Session(session)) = world.order(0, order) else { panic!("a group is founded") };
+    rest(world, MINUTE_MS);
+    let second = world.devices[1].owner.key;
+    world.order(0, Order::SetAdmin(session, second, true)).expect("the founder is an admin");
+    rest(world, MINUTE_MS);
+    session
+}
+
+/// Everyone brings in another device.
+fn add_devices(world: &mut World, session: SessionId, company: Company, dice: &mut Dice) {
+    for person in 0..company.persons {
+        let owner = world.devices[person].owner.with_another(dice.bytes());
+        world.enter(Rc::new(owner), MemoryStore::default());
+        let device = world.devices.len() - 1;
+        world.order(device, Order::EnterSessions(vec![session])).expect("a device may ask");
+        rest(world, MINUTE_MS);
+    }
 }
 
 fn rest(world: &mut World, span_ms: u64) {

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use mainframe_base::{IdentityKey, Luminosity, Prefix, Secret, SessionId, Tag, Time};
+use mainframe_base::{DeviceKey, IdentityKey, Luminosity, Prefix, Secret, SessionId, Tag, Time};
 use mainframe_core::crypto::{Identity, Name, Presence, Region, hours_of, recognise_person};
 use mainframe_core::session::fragment::{Fragment, FrameKind};
+use mainframe_core::session::terms::Kind;
 use mainframe_core::session::{
     Answer, Order, Persona, SessionConfig, SessionEffect, SessionEvent, SessionView, Sessions, Unable,
 };
 use mainframe_core::store::MemoryStore;
 use mainframe_core::wire::{Cell, HoldClass, Parcel};
+use mainframe_mls::DeviceSecret;
 
 /// Cells of no key so far that are kept for a key to come.
 const FOREIGN_MAX: usize = 4_096;
@@ -20,11 +22,18 @@ pub(super) struct Owner {
     pub(super) identity: Identity,
     pub(super) key: IdentityKey,
     pub(super) device_seed: [u8; 32],
+    pub(super) device_key: DeviceKey,
 }
 
 impl Owner {
     pub(super) fn new(identity: Identity, device_seed: [u8; 32]) -> Owner {
-        Owner { key: identity.key(), identity, device_seed }
+        let device_key = DeviceSecret::new(Secret::new(device_seed)).key();
+        Owner { key: identity.key(), identity, device_seed, device_key }
+    }
+
+    /// Another device of the same person.
+    pub(super) fn with_another(&self, device_seed: [u8; 32]) -> Owner {
+        Owner::new(Identity::from_secrets(&self.identity.secrets()), device_seed)
     }
 
     fn persona(&self, now: Time) -> Persona {
@@ -133,11 +142,21 @@ impl Device {
 
     /// The session as its person sees it.
     pub(super) fn view(&mut self, now: Time, session: SessionId) -> Option<SessionView> {
-        let order = (self.owner.key, Order::Sessions);
-        let now = now + self.ahead_ms;
-        match self.sessions.order(now, order.0, order.1, &mut self.store, &mut Vec::new()) {
-            Ok(Answer::Sessions(views)) => views.into_iter().find(|view| view.id == session),
-            _ => None,
+        self.views(now).into_iter().find(|view| view.id == session)
+    }
+
+    /// The session of two with somebody.
+    pub(super) fn session_with(&mut self, now: Time, other: IdentityKey) -> Option<SessionId> {
+        let with_other = |view: &SessionView| view.members.iter().any(|member| member.person == other);
+        let mut pairs = self.views(now).into_iter().filter(|view| view.terms.kind == Kind::Pair);
+        pairs.find(with_other).map(|view| view.id)
+    }
+
+    fn views(&mut self, now: Time) -> Vec<SessionView> {
+        let (key, now) = (self.owner.key, now + self.ahead_ms);
+        match self.sessions.order(now, key, Order::Sessions, &mut self.store, &mut Vec::new()) {
+            Ok(Answer::Sessions(views)) => views,
+            _ => Vec::new(),
         }
     }
 

@@ -76,7 +76,7 @@ fn other_device(world: &World, who: usize, rng: &mut ChaCha20Rng) -> Vec<u8> {
 
 /// The founder's device, by the key it signs with.
 fn leaves_of_the_first(world: &World, group: &Group) -> Vec<Leaf> {
-    let key = DeviceSecret::new(Secret::new(world.devices[0].owner.device_seed)).key();
+    let key = world.devices[0].owner.device_key;
     group.members().into_iter().filter(|member| member.key == key).map(|member| member.leaf).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mainframe_base::{IdentityKey, SessionId, Time};
-use mainframe_core::session::{Order, SessionEvent, SessionView};
+use mainframe_core::session::Order;
 use mainframe_core::store::{Table, Tx};
 
 use super::cast::Troupe;
@@ -13,7 +13,7 @@ use super::plan::{Attacker, Deed, Plan};
 use super::world::{Partition, Weather, World};
 use crate::dice::Dice;
 
-const SECOND_MS: u64 = 1_000;
+pub(super) const SECOND_MS: u64 = 1_000;
 /// Commits a grinder chooses among.
 const GRINDINGS: usize = 8;
 /// How far a grinder sets his clock ahead: beyond the last turn of the largest group, nine turns of four seconds.
@@ -22,14 +22,14 @@ const GRINDER_AHEAD_MS: u64 = 40 * SECOND_MS;
 const QUIET_MS: u64 = 60 * SECOND_MS;
 /// When a trial is given up, after the last deed and the partition's end. Whoever is still undecided then, stays so.
 const PATIENCE_MS: u64 = 2 * 3_600 * SECOND_MS;
-/// How long what is said at the end may take to reach everybody.
-const HEARING_MS: u64 = 1_800 * SECOND_MS;
 
 /// What came of a trial.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Played {
     /// Members ended in different epochs, or one was not heard by another.
     pub(super) forked: bool,
+    /// Before anybody said anything more, some were in another epoch than the founder.
+    pub(super) lagged: bool,
     /// Somebody's last commit was not certified in time.
     pub(super) undecided: bool,
     /// A removed person is in the group at the end.
@@ -44,21 +44,37 @@ pub(super) struct Played {
     pub(super) cells: u64,
     /// From the first commit on an epoch until a member knows what ended it, in milliseconds.
     pub(super) to_final_ms: Vec<f64>,
+    /// Where some slept, what the others could do meanwhile.
+    pub(super) vigil: Option<Vigil>,
     /// What went wrong, for whoever looks for a mistake.
     pub(super) complaint: Option<String>,
 }
 
+/// What those who were awake could do while others slept.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Vigil {
+    /// All of them heard what each of them said.
+    pub(super) heard: bool,
+    /// A commit was final before anybody woke.
+    pub(super) decided: bool,
+    /// Cells sent in an hour.
+    pub(super) cells_per_hour: f64,
+    /// From the sleepers' waking until a member knows what ended the first epoch, in milliseconds, if that was later.
+    pub(super) after_waking_ms: Vec<f64>,
+}
+
 /// A trial under way.
-struct Trial<'a> {
-    world: World,
-    plan: &'a Plan,
-    session: SessionId,
-    began: Time,
-    first_epoch: u64,
-    people: Vec<IdentityKey>,
-    dice: Dice,
-    fought_in: BTreeSet<u64>,
-    blows: u64,
+pub(super) struct Trial<'a> {
+    pub(super) world: World,
+    pub(super) plan: &'a Plan,
+    pub(super) session: SessionId,
+    pub(super) began: Time,
+    pub(super) first_epoch: u64,
+    pub(super) people: Vec<IdentityKey>,
+    pub(super) dice: Dice,
+    pub(super) fought_in: BTreeSet<u64>,
+    pub(super) blows: u64,
+    pub(super) vigil: Option<Vigil>,
 }
 
 /// Plays a plan. If the attacker is `honest`, he wants the same at the same moment, and keeps to the rules.
@@ -70,7 +86,8 @@ pub(super) fn play(troupe: &Troupe, plan: &Plan, seed: u64, honest: bool) -> Pla
         let (from, until) = (began + from, began + until);
         Partition { from, until, sides }
     });
-    world.weather = Weather { loss_per_million: plan.loss_per_million, partition };
+    let asleep = plan.asleep.iter().flat_map(|(until, who)| who.iter().map(|who| (*who, began + *until))).collect();
+    world.weather = Weather { loss_per_million: plan.loss_per_million, partition, asleep };
     let first_epoch = world.view(0, session).map_or(0, |view| view.epoch);
     let fought_in = BTreeSet::new();
     let mut trial = Trial {
@@ -83,8 +100,10 @@ pub(super) fn play(troupe: &Troupe, plan: &Plan, seed: u64, honest: bool) -> Pla
         dice: Dice::new(seed, "attack"),
         fought_in,
         blows: 0,
+        vigil: None,
     };
     trial.act(honest);
+    trial.keep_vigil();
     let is_quiet = trial.calm_down();
     trial.judge(is_quiet)
 }
@@ -114,15 +133,30 @@ impl Trial<'_> {
         let order = match deed {
             Deed::Renew => Order::Renew(session),
             Deed::Rename => Order::Rename(session, format!("river {who}")),
-            Deed::Add => Order::AddMember(session, self.people[self.plan.members]),
+            Deed::Add => Order::AddMember(session, self.people[self.plan.company.persons]),
             Deed::Remove(whom) => Order::RemoveMember(session, self.people[whom]),
         };
         // Whoever is not in it any more, or removes whom another removed, has nothing to do.
         let _ = self.world.order(who, order);
     }
 
+    /// While some sleep, the others say something, and look whether anything is final before anybody wakes.
+    fn keep_vigil(&mut self) {
+        let Some((until, _)) = self.plan.asleep else { return };
+        let awake: Vec<usize> = self.plan.company.devices().filter(|device| !self.plan.is_asleep(*device)).collect();
+        for who in &awake {
+            self.say(*who, "awake").expect("who is in a session may speak");
+        }
+        self.pass(self.began + (until - 1));
+        let heard = self.unheard(&awake, "awake").is_none();
+        let changed = |who: &usize| self.changes(&self.world.devices[*who]).next().is_some();
+        let decided = awake.iter().any(changed);
+        let cells_per_hour = (self.world.insight.cells * 3_600 * SECOND_MS) as f64 / until as f64;
+        self.vigil = Some(Vigil { heard, decided, cells_per_hour, after_waking_ms: Vec::new() });
+    }
+
     /// Lets time go by; a fighter strikes as soon as he hears anything in an epoch.
-    fn pass(&mut self, until: Time) {
+    pub(super) fn pass(&mut self, until: Time) {
         let Some(Attacker::Fighter(fighter, blow)) = self.plan.attacker else {
             return self.world.run(until, |_, _| ());
         };
@@ -159,7 +193,8 @@ impl Trial<'_> {
     /// Waits until nobody has anything to decide any more. Whether that happened.
     fn calm_down(&mut self) -> bool {
         let healed = self.plan.partition.as_ref().map_or(0, |(_, until, _)| *until);
-        let done = self.plan.deeds.iter().map(|(at, ..)| *at).chain([healed]).max().unwrap_or(0);
+        let awake = self.plan.asleep.as_ref().map_or(0, |(until, _)| *until);
+        let done = self.plan.deeds.iter().map(|(at, ..)| *at).chain([healed, awake]).max().unwrap_or(0);
         let end = self.began + done;
         let mut quiet_since = end;
         let mut last = self.standing();
@@ -185,105 +220,17 @@ impl Trial<'_> {
         honest.into_iter().filter_map(|who| view(who).map(|it| (it.epoch, it.unconfirmed_since.is_some()))).collect()
     }
 
-    fn honest(&self) -> impl Iterator<Item = usize> + use<> {
-        let fighter = match self.plan.attacker {
+    /// The fighter's device.
+    pub(super) fn fighter(&self) -> Option<usize> {
+        match self.plan.attacker {
             Some(Attacker::Fighter(who, _)) => Some(who),
             Some(Attacker::Grinder(_)) | None => None,
-        };
+        }
+    }
+
+    pub(super) fn honest(&self) -> impl Iterator<Item = usize> + use<> {
+        let fighter = self.fighter();
         (0..self.people.len()).filter(move |who| Some(*who) != fighter)
-    }
-
-    fn judge(mut self, is_quiet: bool) -> Played {
-        // Whoever had nothing to do since its power was to fail, fails now, and not while it says its last.
-        for who in 0..self.people.len() {
-            if self.world.devices[who].fails {
-                self.world.restart(who);
-            }
-        }
-        let mut played = Played { undecided: !is_quiet, ..Played::default() };
-        (played.statements, played.cells) = (self.world.insight.statements, self.world.insight.cells);
-        let Some(view) = self.world.view(0, self.session) else {
-            return Played { forked: true, complaint: Some("the founder is not in it".into()), ..played };
-        };
-        let members: Vec<usize> =
-            (0..self.people.len()).filter(|who| view.members.iter().any(|it| it.person == self.people[*who])).collect();
-        let fighter = match self.plan.attacker {
-            Some(Attacker::Fighter(who, _)) => Some(who),
-            Some(Attacker::Grinder(_)) | None => None,
-        };
-        played.is_back = fighter.is_some_and(|who| members.contains(&who));
-        let honest: Vec<usize> = members.into_iter().filter(|who| Some(*who) != fighter).collect();
-        played.complaint = self.disagreement(&honest, &view).or_else(|| self.deafness(&honest));
-        played.forked = played.complaint.is_some();
-        played.blows = self.blows;
-        played.rollbacks = self.world.insight.rollbacks;
-        played.winner = self.winner();
-        played.decided = view.epoch.saturating_sub(self.first_epoch);
-        played.to_final_ms = self.times_to_final();
-        played
-    }
-
-    /// Who is in another epoch than the founder, or in none that counts.
-    fn disagreement(&mut self, members: &[usize], founder: &SessionView) -> Option<String> {
-        for who in members {
-            let Some(view) = self.world.view(*who, self.session) else {
-                return Some(format!("{who} is a member and does not know it"));
-            };
-            if (view.epoch, &view.terms) != (founder.epoch, &founder.terms) || view.unconfirmed_since.is_some() {
-                let (epoch, open) = (view.epoch, view.unconfirmed_since.is_some());
-                return Some(format!("{who} is in epoch {epoch}, and 0 in {}; open: {open}", founder.epoch));
-            }
-        }
-        None
-    }
-
-    /// Everyone says something; who does not hear whom.
-    fn deafness(&mut self, members: &[usize]) -> Option<String> {
-        let text = |who: usize| format!("here is {who}").into_bytes();
-        for who in members {
-            let order = Order::Say { session: self.session, stream: 0, kind: 0, body: text(*who) };
-            if let Err(unable) = self.world.order(*who, order) {
-                return Some(format!("{who} cannot say anything: {unable}"));
-            }
-        }
-        let end = self.world.now + HEARING_MS;
-        loop {
-            self.pass(self.world.now + 5 * SECOND_MS);
-            let (now, session) = (self.world.now, self.session);
-            let missing = members.iter().find_map(|who| {
-                let said = self.world.devices[*who].said(now, session);
-                let unheard = members.iter().find(|other| !said.contains(&text(**other)))?;
-                Some(format!("{who} does not hear {unheard}"))
-            });
-            if missing.is_none() || self.world.now >= end {
-                return missing;
-            }
-        }
-    }
-
-    /// Whose commit ended the first epoch, as the first device says that was told.
-    fn winner(&self) -> Option<usize> {
-        let by = self.world.devices.iter().find_map(|device| self.changes(device).next().map(|(_, by)| by))?;
-        self.people.iter().position(|person| *person == by)
-    }
-
-    fn changes<'a>(&self, device: &'a Device) -> impl Iterator<Item = (Time, IdentityKey)> + use<'a> {
-        let (session, began) = (self.session, self.began);
-        device.events.iter().filter_map(move |(at, event)| {
-            let (SessionEvent::Changed { session: of, by, .. } | SessionEvent::Left { session: of, by }) = event else {
-                return None;
-            };
-            (*of == session && *at >= began).then_some((*at, *by))
-        })
-    }
-
-    fn times_to_final(&self) -> Vec<f64> {
-        let commits = &self.world.insight.first_commit;
-        let of_device = |who: usize| {
-            let changes = self.changes(&self.world.devices[who]).zip(self.first_epoch..);
-            changes.filter_map(|((at, _), epoch)| Some(at.since_ms(*commits.get(&epoch)?) as f64))
-        };
-        self.honest().filter(|who| *who < self.plan.members).flat_map(of_device).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use mainframe_base::{SessionId, Time};
+use mainframe_base::{IdentityKey, SessionId, Time};
 use mainframe_core::session::{Answer, Order, SessionView, Unable};
 use mainframe_core::store::MemoryStore;
 use mainframe_core::wire::Cell;
@@ -33,6 +33,8 @@ pub(super) struct Weather {
     /// Cells lost for good on the way to one device, in a million.
     pub(super) loss_per_million: u32,
     pub(super) partition: Option<Partition>,
+    /// Until when which devices do nothing and hear nothing; what is said meanwhile is held for them.
+    pub(super) asleep: BTreeMap<usize, Time>,
 }
 
 /// Devices, and what is under way between them.
@@ -62,12 +64,17 @@ impl World {
             dice,
         };
         for (owner, store) in devices {
-            let seed = world.dice.bytes();
-            let (device, outcome) = Device::start(owner, store, now, seed);
-            world.devices.push(device);
-            world.settle(world.devices.len() - 1, outcome);
+            world.enter(owner, store);
         }
         world
+    }
+
+    /// One more device, over this store.
+    pub(super) fn enter(&mut self, owner: Rc<Owner>, store: MemoryStore) {
+        let seed = self.dice.bytes();
+        let (device, outcome) = Device::start(owner, store, self.now, seed);
+        self.devices.push(device);
+        self.settle(self.devices.len() - 1, outcome);
     }
 
     /// A device's person asks for something.
@@ -101,6 +108,11 @@ impl World {
         self.devices[who].view(self.now, session)
     }
 
+    /// The session of two that a device's person has with another.
+    pub(super) fn session_with(&mut self, who: usize, other: IdentityKey) -> Option<SessionId> {
+        self.devices[who].session_with(self.now, other)
+    }
+
     /// Takes notice of what every device keeps.
     pub(super) fn look_at_all(&mut self) {
         for (who, device) in self.devices.iter().enumerate() {
@@ -116,7 +128,9 @@ impl World {
     /// Lets time go by. `watch` is called with each device that heard a cell.
     pub(super) fn run(&mut self, until: Time, mut watch: impl FnMut(&mut World, usize)) {
         loop {
-            let wakes = self.devices.iter().enumerate().filter_map(|(who, it)| Some((it.next_wake()?, who)));
+            let awake_at = |who| self.weather.asleep.get(&who).copied().unwrap_or_default();
+            let wakes = self.devices.iter().enumerate();
+            let wakes = wakes.filter_map(|(who, it)| Some((it.next_wake()?.max(awake_at(who)), who)));
             let wake = wakes.min().filter(|(at, _)| *at <= until);
             let arrival = self.under_way.first_key_value().map(|(key, _)| *key).filter(|(at, _)| *at <= until);
             match (wake, arrival) {
@@ -158,9 +172,10 @@ impl World {
         let at = self.now + DELAY_LEAST_MS + self.dice.exponential(DELAY_REST_MS);
         let partition = self.weather.partition.as_ref();
         let parted = partition.filter(|it| it.sides[from] != it.sides[to] && it.from <= at && at < it.until);
-        match parted.map(|partition| partition.until) {
+        let asleep = self.weather.asleep.get(&to).copied().filter(|until| at < *until);
+        match parted.map(|partition| partition.until).max(asleep) {
             None => at,
-            // What was held is fetched when the two sides hear each other again.
+            // What was held is fetched when the two hear each other again.
             Some(until) => until + self.dice.exponential(1_000),
         }
     }
