@@ -8,13 +8,21 @@ fn trials(trials: u64, seed: u64) -> Report {
 
 #[test]
 fn a_group_whose_members_change_it_at_once_and_cheat_comes_to_one_mind() {
-    let report = trials(60, 7);
+    let report = trials(200, 7);
     let complaints = report.get("complaints").map(ToString::to_string).unwrap_or_default();
     assert_eq!(number(&report, "permanent_forks"), 0.0, "{complaints}");
     assert_eq!(number(&report, "undecided"), 0.0);
     assert_eq!(number(&report, "removed_but_in"), 0.0);
     assert!(number(&report, "removed_commits") > 10.0, "whoever is removed does fight");
     assert!(number(&report, "rollbacks") > 0.0, "there was something to decide");
+    let asleep = number(&report, "asleep_pairs") + number(&report, "asleep_groups");
+    assert!(asleep > 20.0 && number(&report, "asleep_heard") == asleep, "whoever is awake goes on talking");
+}
+
+#[test]
+fn a_trial_played_alone_is_the_one_among_others() {
+    let alone = Options { trial: Some(0), seed: 3, ..Options::new(Scenario::GroupCommits, 10, 3) };
+    assert_eq!(play(&alone), trials(1, 3));
 }
 
 #[test]
