@@ -12,7 +12,7 @@ use super::first_contact::{Welcome, offers};
 use super::ledger::Message;
 use super::ports::{Answer, Unable};
 use super::sessions::{Call, Sessions};
-use super::terms::{Forbidden, Kind, NAME_LENGTH_MAX, Place, Terms};
+use super::terms::{Amendment, Forbidden, Kind, NAME_LENGTH_MAX, Place, Terms};
 use crate::store::{Table, Tx};
 use crate::wire::HoldClass;
 
@@ -110,27 +110,26 @@ impl Sessions {
         self.want(call, session, Want::RemovePerson(member))
     }
 
-    /// Changes the terms as `change` says.
+    /// Changes the terms.
     pub(super) fn agree(
         &mut self,
         call: &mut Call<'_>,
         person: IdentityKey,
         session: SessionId,
-        change: impl FnOnce(&mut Terms),
+        amendment: Amendment,
     ) -> Result<Answer, Unable> {
         let conversation = self.session_of(&person, &session)?;
         if !conversation.terms().admins.contains(&person) || conversation.terms().kind == Kind::Pair {
             return Err(Forbidden::Terms.into());
         }
-        let mut terms = conversation.terms().clone();
-        change(&mut terms);
+        let terms = amendment.to(conversation.terms());
         if terms.name.len() > NAME_LENGTH_MAX {
             return Err(Unable::Name);
         }
         if terms == *conversation.terms() || terms.admins.is_empty() {
             return Err(Unable::Nothing);
         }
-        self.want(call, session, Want::Agree(terms))
+        self.want(call, session, Want::Agree(amendment))
     }
 
     /// Asks to be removed by an admin.

@@ -6,6 +6,7 @@ use super::contact::{Account, Contacts, NotDone, Turn};
 use super::conversation::{CONTROL_KIND, Conversation, Scene, Want};
 use super::ports::{Answer, Order, SessionEffect, Unable};
 use super::sessions::{Call, Sessions};
+use super::terms::Amendment;
 use crate::store::Tx;
 
 impl Sessions {
@@ -63,14 +64,10 @@ impl Sessions {
             }
             Order::AddMember(session, member) => self.add_member(call, person, session, member),
             Order::RemoveMember(session, member) => self.remove_member(call, person, session, member),
-            Order::SetAdmin(session, member, admin) => self.agree(call, person, session, |terms| {
-                if admin {
-                    terms.admins.insert(member)
-                } else {
-                    terms.admins.remove(&member)
-                };
-            }),
-            Order::Rename(session, name) => self.agree(call, person, session, |terms| terms.name = name),
+            Order::SetAdmin(session, member, is_admin) => {
+                self.agree(call, person, session, Amendment::Admin(member, is_admin))
+            }
+            Order::Rename(session, name) => self.agree(call, person, session, Amendment::Name(name)),
             Order::Leave(session) => self.leave(call, person, session),
             Order::Renew(session) => {
                 self.session_of(&person, &session)?;

@@ -84,6 +84,29 @@ pub enum Forbidden {
     TooMany,
 }
 
+/// One change to what was agreed on. It is made to the terms of the moment in which it is committed, so that of two changes
+/// that wait none takes the other back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Amendment {
+    /// The group gets another name.
+    Name(String),
+    /// A person becomes an admin, or is one no more.
+    Admin(IdentityKey, bool),
+}
+
+impl Amendment {
+    /// The terms with this change.
+    pub(super) fn to(&self, terms: &Terms) -> Terms {
+        let mut terms = terms.clone();
+        match self {
+            Amendment::Name(name) => terms.name.clone_from(name),
+            Amendment::Admin(person, true) => drop(terms.admins.insert(*person)),
+            Amendment::Admin(person, false) => drop(terms.admins.remove(person)),
+        }
+        terms
+    }
+}
+
 impl Terms {
     /// Whether `author` may make these changes to a session of these members (one entry a leaf).
     ///

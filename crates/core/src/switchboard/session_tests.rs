@@ -144,6 +144,36 @@ fn whoever_is_let_in_again_before_he_heard_that_he_was_removed_is_in() {
 }
 
 #[test]
+fn who_slept_for_days_hears_that_he_was_removed_as_soon_as_he_speaks() {
+    let mut rehearsal = Rehearsal::of(3);
+    let session = group(&mut rehearsal, 3);
+    rehearsal.cut_off.insert(2);
+    let person = rehearsal.devices[2].key;
+    rehearsal.order(0, Order::RemoveMember(session, person)).unwrap();
+    rehearsal.pass(2 * 24 * 60 * MINUTE_MS);
+    rehearsal.forget_held();
+    rehearsal.reconnect();
+    rehearsal.say(2, session, "good morning");
+    rehearsal.pass(10 * MINUTE_MS);
+    assert!(rehearsal.sessions(2).iter().all(|view| view.id != session));
+    assert!((0..2).all(|device| rehearsal.texts(device, session).is_empty()));
+}
+
+#[test]
+fn of_two_changes_to_the_terms_none_takes_the_other_back() {
+    let mut rehearsal = Rehearsal::of(3);
+    let session = group(&mut rehearsal, 3);
+    let person = rehearsal.devices[1].key;
+    rehearsal.order(0, Order::Rename(session, "lake".into())).unwrap();
+    rehearsal.order(0, Order::SetAdmin(session, person, true)).unwrap();
+    rehearsal.pass(5 * MINUTE_MS);
+    for device in 0..3 {
+        let view = rehearsal.sessions(device).into_iter().find(|view| view.id == session).unwrap();
+        assert_eq!((view.terms.name.as_str(), view.terms.admins.len()), ("lake", 2), "device {device}");
+    }
+}
+
+#[test]
 fn what_somebody_said_before_he_was_removed_is_passed_on_to_who_heard_of_the_removal_first() {
     let mut rehearsal = Rehearsal::of(4);
     let session = group(&mut rehearsal, 4);

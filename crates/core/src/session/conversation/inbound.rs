@@ -52,9 +52,9 @@ impl Conversation {
     fn message_came(&mut self, scene: &mut Scene<'_>, epoch: EpochId, leaf: u32, bytes: &[u8]) {
         let Some(seat) = self.epoch(&epoch).and_then(|epoch| epoch.facts.seat(leaf)).cloned() else { return };
         // What a device that was removed since still says on old tags is not heard (review P37). Nor is it opened: who passes
-        // it on may still vouch that it was said in time, and it opens once only.
+        // it on may still vouch that it was said in time, and it opens once only. He may have slept while he was told.
         if !self.present().seats.iter().any(|other| other.device == seat.device) {
-            return;
+            return self.remind(scene, epoch);
         }
         let opened = self.group.open(bytes);
         if matches!(opened, Err(Unopened::Again)) {

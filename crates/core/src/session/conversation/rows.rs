@@ -14,7 +14,7 @@ use crate::session::fragment::Assembly;
 use crate::session::ledger::{Ledger, Member};
 use crate::session::ordering::{CommitId, Ordering, Pace};
 use crate::session::rows_of;
-use crate::session::terms::Terms;
+use crate::session::terms::{Amendment, Terms};
 use crate::session::{SessionConfig, fragment};
 use crate::store::{Table, Tx};
 
@@ -308,9 +308,13 @@ fn put_want(out: &mut Vec<u8>, want: &Want) {
             out.push(2);
             out.extend_from_slice(&device.0);
         }
-        Want::Agree(terms) => {
+        Want::Agree(Amendment::Name(name)) => {
             out.push(3);
-            put_blob(out, &terms.encode());
+            put_blob(out, name.as_bytes());
+        }
+        Want::Agree(Amendment::Admin(person, is_admin)) => {
+            out.extend_from_slice(&[5, u8::from(*is_admin)]);
+            out.extend_from_slice(&person.0);
         }
         Want::Refresh => out.push(4),
     }
@@ -324,8 +328,15 @@ fn read_want(reader: &mut Reader<'_>) -> Result<Want, Fault> {
         })?),
         1 => Want::RemovePerson(IdentityKey(reader.array()?)),
         2 => Want::RemoveDevice(DeviceKey(reader.array()?)),
-        3 => Want::Agree(Terms::decode(&read_blob(reader)?)?),
+        3 => {
+            let name = String::from_utf8(read_blob(reader)?).map_err(|_| Fault::Malformed)?;
+            Want::Agree(Amendment::Name(name))
+        }
         4 => Want::Refresh,
+        5 => {
+            let is_admin = read_flag(reader)?;
+            Want::Agree(Amendment::Admin(IdentityKey(reader.array()?), is_admin))
+        }
         _ => return Err(Fault::Impossible),
     })
 }
@@ -355,7 +366,14 @@ mod tests {
     #[test]
     fn a_session_row_comes_back_from_its_bytes() {
         let offered = Offered { person: IdentityKey([1; 32]), id: KeyPackageId([2; 32]), bytes: vec![3; 70_000] };
-        let wants = [Want::Add(vec![offered]), Want::RemovePerson(IdentityKey([4; 32])), Want::Refresh];
+        let named = Amendment::Name("river".to_owned());
+        let wants = [
+            Want::Add(vec![offered]),
+            Want::RemovePerson(IdentityKey([4; 32])),
+            Want::Agree(named),
+            Want::Agree(Amendment::Admin(IdentityKey([8; 32]), true)),
+            Want::Refresh,
+        ];
         let draft = Draft {
             commit: CommitId([5; 32]),
             invitations: vec![(IdentityKey([6; 32]), vec![7; 9])],

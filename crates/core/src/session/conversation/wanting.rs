@@ -10,7 +10,7 @@ use super::{Conversation, ConversationFact, Invited, Scene};
 use crate::session::SessionConfig;
 use crate::session::fragment::FrameKind;
 use crate::session::ordering::CommitId;
-use crate::session::terms::Terms;
+use crate::session::terms::Amendment;
 
 /// How long after another device was heard it is taken to be in touch, in milliseconds (guess: longer than a person pauses).
 const IN_TOUCH_MS: u64 = 3_600_000;
@@ -42,7 +42,7 @@ pub(in crate::session) enum Want {
     /// A device goes.
     RemoveDevice(DeviceKey),
     /// Something else is agreed on.
-    Agree(Terms),
+    Agree(Amendment),
     /// Our own keys are renewed.
     Refresh,
 }
@@ -138,8 +138,11 @@ impl Conversation {
             Want::RemoveDevice(device) => {
                 Change { remove: leaves_of(&|seat| seat.device == *device), ..Change::default() }
             }
-            Want::Agree(terms) if *terms == self.terms => Change::default(),
-            Want::Agree(terms) => Change { context: Some(terms.encode()), ..Change::default() },
+            Want::Agree(amendment) => {
+                let terms = amendment.to(&self.terms);
+                let is_change = terms != self.terms && !terms.admins.is_empty();
+                Change { context: is_change.then(|| terms.encode()), ..Change::default() }
+            }
             Want::Refresh => Change { refresh: true, ..Change::default() },
         };
         (change != Change::default()).then_some(change)
