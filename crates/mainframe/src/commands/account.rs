@@ -61,9 +61,11 @@ fn passphrase(file: Option<&Path>, new: bool) -> anyhow::Result<Password> {
 /// Writes a file nobody else can read, and never over another.
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = opened.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => there_already(path).into(),
-        _ => anyhow::Error::new(error).context(format!("cannot write {}", path.display())),
+    let mut file = opened.map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists {
+            return there_already(path).into();
+        }
+        anyhow::Error::new(error).context(format!("cannot write {}", path.display()))
     })?;
     if let Err(error) = writeln!(file, "{text}").and_then(|()| file.sync_all()) {
         // Half a file helps nobody.

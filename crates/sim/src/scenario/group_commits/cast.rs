@@ -100,7 +100,7 @@ impl Troupe {
         world.reads_letters = company.devices_each > 1;
         let session = if company.persons < MEMBERS_MIN { pair(&mut world) } else { found(&mut world, company.persons) };
         if company.devices_each > 1 {
-            add_devices(&mut world, session, company, &mut dice);
+            add_devices(&mut world, company, &mut dice);
         }
         // The turn is to begin behind anybody.
         let last_committer = dice.below(company.persons);
@@ -152,12 +152,13 @@ fn found(world: &mut World, persons: usize) -> SessionId {
 }
 
 /// Everyone brings in another device.
-fn add_devices(world: &mut World, session: SessionId, company: Company, dice: &mut Dice) {
+fn add_devices(world: &mut World, company: Company, dice: &mut Dice) {
     for person in 0..company.persons {
         let owner = world.devices[person].owner.with_another(dice.bytes());
         world.enter(Rc::new(owner), MemoryStore::default());
         let device = world.devices.len() - 1;
-        world.order(device, Order::EnterSessions(vec![session])).expect("a device may ask");
+        let Ok(Answer::Account(account)) = world.order(person, Order::Account) else { panic!("an account") };
+        world.order(device, Order::Receive(Box::new(account.belongings.clone()))).expect("it is its person's");
         rest(world, MINUTE_MS);
     }
 }
