@@ -180,7 +180,7 @@ fn the_commands_of_the_guide_about_people_work() {
     }
     assert!(played.out.contains("Carol reads nothing more"), "{played:?}");
     for name in ["dave", "erin", "frank", "grace"] {
-        assert!(played.out.contains(&format!("[{name}] I am {name}")), "{name}: {played:?}");
+        assert!(played.out.contains(&format!("] I am {name}\n")), "{name}: {played:?}");
     }
     for line in [
         "[bob] To both of you",

@@ -8,7 +8,6 @@ use mainframe_sdk::{AddDevice, Client, DeviceStanding, Link, OwnDevice, Person, 
 use tokio::time::Instant;
 
 use super::acquaintance::{Acquaintance, ambiguous, matching, short};
-use super::status::duration;
 use crate::cli::{self, DeviceCommand, Global};
 use crate::failure::{Exit, Failure};
 use crate::output::{Output, table};
@@ -16,6 +15,7 @@ use crate::reach;
 use crate::signals::Signals;
 use crate::wall_time::now_ms;
 
+const HOUR_MS: u64 = 3_600_000;
 /// How often a link is looked at.
 const LOOK: Duration = Duration::from_millis(300);
 /// Letters of a code, with room for what is around it.
@@ -175,8 +175,17 @@ fn standing(device: &OwnDevice) -> &'static str {
 
 fn devices_text(devices: &[OwnDevice]) -> String {
     let row = |device: &OwnDevice| {
-        let since = format!("for {}", duration(now_ms().saturating_sub(device.since_ms)));
-        vec![device.name.clone(), short(&device.key), since, standing(device).to_owned()]
+        let age = age(now_ms().saturating_sub(device.since_ms));
+        vec![device.name.clone(), short(&device.key), age, standing(device).to_owned()]
     };
     table(&devices.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Certificates tell the hour, and no more.
+fn age(ms: u64) -> String {
+    match ms / HOUR_MS {
+        0 => "new".to_owned(),
+        hours @ 1..48 => format!("for {hours} h"),
+        hours => format!("for {} days", hours / 24),
+    }
 }
