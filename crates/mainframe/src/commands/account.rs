@@ -61,12 +61,10 @@ fn passphrase(file: Option<&Path>, new: bool) -> anyhow::Result<Password> {
 /// Writes a file nobody else can read, and never over another.
 fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = opened.map_err(|error| {
-        if error.kind() == std::io::ErrorKind::AlreadyExists {
-            return there_already(path).into();
-        }
-        anyhow::Error::new(error).context(format!("cannot write {}", path.display()))
-    })?;
+    let mut file = match opened {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => bail!(there_already(path)),
+        opened => opened.with_context(|| format!("cannot write {}", path.display()))?,
+    };
     if let Err(error) = writeln!(file, "{text}").and_then(|()| file.sync_all()) {
         // Half a file helps nobody.
         let _ = std::fs::remove_file(path);
