@@ -71,19 +71,16 @@ pub(super) struct Cast(Vec<Troupe>);
 impl Cast {
     /// Makes everything from one seed.
     pub(super) fn new(seed: u64) -> Cast {
-        let mut dice = Dice::new(seed, "people");
-        let owners = (0..PEOPLE).map(|_| {
-            let identity = Identity::generate(&mut ChaCha20Rng::from_seed(dice.bytes()));
-            (Rc::new(Owner::new(identity, dice.bytes())), MemoryStore::default())
-        });
-        let mut world = World::new(START, Dice::new(seed, "meeting"), owners.collect());
-        world.reads_letters = true;
-        (1..PEOPLE).for_each(|other| befriend(&mut world, other));
-        let friends = stores_of(&world);
-        let now = world.now;
+        let friends = meet(seed, PEOPLE);
         let singles = (MEMBERS_MIN..=MEMBERS_MAX).map(|persons| Company { persons, devices_each: 1 });
+        let of_friends = |company: Company| {
+            let present = stores_of(&friends)[..=company.persons].to_vec();
+            Troupe::new(seed, company, World::new(friends.now, Dice::new(seed, "founding"), present))
+        };
         let doubles = (DOUBLES_MIN..=DOUBLES_MAX).map(|persons| Company { persons, devices_each: 2 });
-        Cast(singles.chain(doubles).map(|company| Troupe::new(seed, company, now, &friends)).collect())
+        // A second device comes into every session its person has: nobody may be missing.
+        let of_strangers = |company: Company| Troupe::new(seed, company, meet(seed, company.persons + 1));
+        Cast(singles.map(of_friends).chain(doubles.map(of_strangers)).collect())
     }
 
     /// The session of such a company.
@@ -93,14 +90,12 @@ impl Cast {
 }
 
 impl Troupe {
-    fn new(seed: u64, company: Company, now: Time, friends: &[(Rc<Owner>, MemoryStore)]) -> Troupe {
+    /// Those who are in this world found the session and come to rest.
+    fn new(seed: u64, company: Company, mut world: World) -> Troupe {
         let mut dice = Dice::new(seed, "group");
-        let present = friends[..=company.persons].to_vec();
-        let mut world = World::new(now, Dice::new(seed, "meeting"), present);
-        world.reads_letters = company.devices_each > 1;
         let session = if company.persons < MEMBERS_MIN { pair(&mut world) } else { found(&mut world, company.persons) };
         if company.devices_each > 1 {
-            add_devices(&mut world, company, &mut dice);
+            (0..company.persons).for_each(|person| add_device(&mut world, person, &mut dice));
         }
         // The turn is to begin behind anybody.
         let last_committer = dice.below(company.persons);
@@ -121,6 +116,19 @@ impl Troupe {
         world.look_at_all();
         world
     }
+}
+
+/// So many people, all of whom know the first.
+fn meet(seed: u64, people: usize) -> World {
+    let mut dice = Dice::new(seed, "people");
+    let owners = (0..people).map(|_| {
+        let identity = Identity::generate(&mut ChaCha20Rng::from_seed(dice.bytes()));
+        (Rc::new(Owner::new(identity, dice.bytes())), MemoryStore::default())
+    });
+    let mut world = World::new(START, Dice::new(seed, "meeting"), owners.collect());
+    world.reads_letters = true;
+    (1..people).for_each(|other| befriend(&mut world, other));
+    world
 }
 
 fn befriend(world: &mut World, other: usize) {
@@ -151,16 +159,14 @@ fn found(world: &mut World, persons: usize) -> SessionId {
     session
 }
 
-/// Everyone brings in another device.
-fn add_devices(world: &mut World, company: Company, dice: &mut Dice) {
-    for person in 0..company.persons {
-        let owner = world.devices[person].owner.with_another(dice.bytes());
-        world.enter(Rc::new(owner), MemoryStore::default());
-        let device = world.devices.len() - 1;
-        let Ok(Answer::Account(account)) = world.order(person, Order::Account) else { panic!("an account") };
-        world.order(device, Order::Receive(Box::new(account.belongings.clone()))).expect("it is its person's");
-        rest(world, MINUTE_MS);
-    }
+/// Somebody brings in another device.
+fn add_device(world: &mut World, person: usize, dice: &mut Dice) {
+    let Ok(Answer::Account(account)) = world.order(person, Order::Account) else { panic!("everyone has an account") };
+    let owner = world.devices[person].owner.with_another(dice.bytes());
+    world.enter(Rc::new(owner), MemoryStore::default());
+    let device = world.devices.len() - 1;
+    world.order(device, Order::Receive(Box::new(account.belongings.clone()))).expect("it is the same person");
+    rest(world, 2 * MINUTE_MS);
 }
 
 fn rest(world: &mut World, span_ms: u64) {

@@ -32,6 +32,9 @@ impl Trial<'_> {
         // Who lags behind and hears nothing finds out when somebody speaks.
         played.complaint = self.deafness(&honest);
         played.forked = played.complaint.is_some();
+        if played.is_back {
+            played.complaint.get_or_insert("who was removed is in it".into());
+        }
         played.blows = self.blows;
         played.rollbacks = self.world.insight.rollbacks;
         played.winner = self.winner();
