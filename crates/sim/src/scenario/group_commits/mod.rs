@@ -17,13 +17,15 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use serde_json::json;
+
 use self::cast::Cast;
 use self::plan::{Attacker, Plan};
 use self::report::report;
 use self::trial::{Played, play};
 use super::{Options, Report};
 use crate::dice::Dice;
-use crate::progress::Progress;
+use crate::progress::{Progress, peak_mb};
 
 /// Trials played with the same people.
 const TRIALS_PER_CAST: u64 = 100;
@@ -63,7 +65,11 @@ pub(super) fn run(options: &Options, progress: &mut Progress) -> Report {
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|result| result.number);
-    report(options, &results)
+    let mut report = report(options, &results);
+    let progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
+    report.insert("wall_s", json!((progress.wall_s() * 10.0).round() / 10.0));
+    report.insert("peak_mb", json!(peak_mb()));
+    report
 }
 
 fn play_all(seed: u64, cast: u64, numbers: Range<u64>) -> Vec<Outcome> {
