@@ -98,7 +98,7 @@ fn seal(world: &mut World, who: usize, session: SessionId, commit: &[u8], rng: &
             tag: Tag([0; 16]),
             ephemeral: [0; 32],
         };
-        let sealed = chain.advance().seal(rng, &header.associated(), plaintext);
+        let sealed = chain.advance().seal(rng, &header.associated_anywhere(), plaintext);
         Cell::build(CellHeader { tag: sealed.tag, ephemeral: sealed.ephemeral, ..header }, [0; 80], &sealed.body)
     };
     let cells = plaintexts.iter().map(cell).collect();

@@ -96,7 +96,7 @@ impl Insight {
         let Some((number, link)) = self.links.get(&header.tag).cloned() else { return };
         self.extend(number, link.number + AHEAD);
         self.cells += 1;
-        let plaintext = link.open(&header.associated(), &header.ephemeral, cell.body());
+        let plaintext = link.open(&header.associated_anywhere(), &header.ephemeral, cell.body());
         let Some(fragment) = plaintext.and_then(|bytes| Fragment::read(&bytes)) else { return };
         match fragment.kind() {
             FrameKind::Statement => self.statements += 1,
