@@ -144,6 +144,33 @@ fn whoever_is_let_in_again_before_he_heard_that_he_was_removed_is_in() {
 }
 
 #[test]
+fn a_newcomer_hears_what_was_said_to_him_before_it_was_certain_that_he_is_in() {
+    let mut rehearsal = Rehearsal::of(4);
+    let session = group(&mut rehearsal, 3);
+    rehearsal.befriend(0, 3);
+    rehearsal.say(1, session, "not for him");
+    rehearsal.pass(5_000);
+    rehearsal.cut_off.insert(2);
+    let person = rehearsal.devices[3].key;
+    rehearsal.order(0, Order::AddMember(session, person)).unwrap();
+    let is_applied = |rehearsal: &mut Rehearsal, device| {
+        let views = rehearsal.sessions(device);
+        let view = views.iter().find(|view| view.id == session).unwrap();
+        view.members.len() == 4 && view.unconfirmed_since.is_some()
+    };
+    while !(is_applied(&mut rehearsal, 0) && is_applied(&mut rehearsal, 1)) {
+        rehearsal.pass(20);
+    }
+    rehearsal.say(1, session, "welcome");
+    rehearsal.pass(1_000);
+    assert!(is_applied(&mut rehearsal, 0) && rehearsal.texts(0, session).contains(&"welcome".to_owned()));
+    rehearsal.pass(5 * MINUTE_MS);
+    rehearsal.reconnect();
+    rehearsal.pass(5 * MINUTE_MS);
+    assert_eq!(rehearsal.texts(3, session), ["welcome"]);
+}
+
+#[test]
 fn who_slept_for_days_hears_that_he_was_removed_as_soon_as_he_speaks() {
     let mut rehearsal = Rehearsal::of(3);
     let session = group(&mut rehearsal, 3);

@@ -225,6 +225,7 @@ impl Conversation {
             return;
         }
         self.enter(scene, facts.author.0);
+        self.note_start(&id);
     }
 
     /// Keeps a way back to the parent, or goes it.

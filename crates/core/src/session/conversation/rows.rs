@@ -11,7 +11,7 @@ use super::{Branch, Conversation, Scene};
 use crate::codec::{Reader, put_list};
 use crate::session::epoch::Epoch;
 use crate::session::fragment::Assembly;
-use crate::session::ledger::{Ledger, Member};
+use crate::session::ledger::{Ledger, Member, Start};
 use crate::session::ordering::{CommitId, Ordering, Pace};
 use crate::session::rows_of;
 use crate::session::terms::{Amendment, Terms};
@@ -348,6 +348,7 @@ fn put_draft(out: &mut Vec<u8>, draft: &Draft) {
         put_blob(out, welcome);
     });
     put_optional(out, draft.tree.as_ref(), |out, tree| put_blob(out, tree));
+    put_optional(out, draft.start.as_ref(), |out, start| put_blob(out, &start.encode()));
 }
 
 fn read_draft(reader: &mut Reader<'_>) -> Result<Draft, Fault> {
@@ -355,12 +356,14 @@ fn read_draft(reader: &mut Reader<'_>) -> Result<Draft, Fault> {
         commit: CommitId(reader.array()?),
         invitations: reader.list(usize::MAX, |reader| Ok((IdentityKey(reader.array()?), read_blob(reader)?)))?,
         tree: read_optional(reader, read_blob)?,
+        start: read_optional(reader, |reader| Start::decode(&read_blob(reader)?))?,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainframe_base::DeviceId;
     use proptest::prelude::*;
 
     #[test]
@@ -378,6 +381,7 @@ mod tests {
             commit: CommitId([5; 32]),
             invitations: vec![(IdentityKey([6; 32]), vec![7; 9])],
             tree: Some(vec![8; 100_000]),
+            start: Some(Start { lamport: 9, reached: vec![(DeviceId([1; 8]), 3)] }),
         };
         let head = Head {
             person: IdentityKey([9; 32]),

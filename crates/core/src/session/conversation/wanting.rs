@@ -9,6 +9,7 @@ use super::branching::commit_id;
 use super::{Conversation, ConversationFact, Invited, Scene};
 use crate::session::SessionConfig;
 use crate::session::fragment::FrameKind;
+use crate::session::ledger::Start;
 use crate::session::ordering::CommitId;
 use crate::session::terms::Amendment;
 
@@ -59,6 +60,8 @@ pub(super) struct Draft {
     pub(super) commit: CommitId,
     pub(super) invitations: Vec<(IdentityKey, Vec<u8>)>,
     pub(super) tree: Option<Vec<u8>>,
+    /// Where everyone was when it was applied: what they say from then on is for those whom it lets in, too.
+    pub(super) start: Option<Start>,
 }
 
 impl Conversation {
@@ -156,7 +159,7 @@ impl Conversation {
         };
         let invitations = draft.invitations.into_iter();
         let invitations = invitations.filter_map(|one| Some((person_of(one.to)?, one.welcome))).collect();
-        self.draft = Some(Draft { commit: id, invitations, tree: draft.tree });
+        self.draft = Some(Draft { commit: id, invitations, tree: draft.tree, start: None });
         let facts = self.group.inspect(&draft.commit);
         let Some(commit) = facts.ok().and_then(|facts| self.judge(id, &facts)) else {
             // What the terms forbid the others would not follow either.
@@ -171,6 +174,13 @@ impl Conversation {
         self.take_candidate(scene, epoch, commit, &draft.commit);
     }
 
+    /// A commit was applied: if it is ours, those whom it lets in begin here, however long it takes until they may be told.
+    pub(super) fn note_start(&mut self, applied: &CommitId) {
+        if let Some(draft) = self.draft.as_mut().filter(|draft| draft.commit == *applied) {
+            draft.start.get_or_insert_with(|| self.ledger.start());
+        }
+    }
+
     /// A commit is final: if it is ours, those whom it lets in are told; if not, ours has to be made anew.
     pub(super) fn settle_draft(&mut self, scene: &mut Scene<'_>, winner: &CommitId) {
         let Some(draft) = self.draft.take() else { return };
@@ -179,7 +189,8 @@ impl Conversation {
         }
         self.wants.queue.pop_front();
         self.renewed = scene.now;
-        let start = self.ledger.start();
+        let applied = draft.start.unwrap_or_default();
+        let start = self.ledger.start().no_later_than(&applied);
         for (person, welcome) in draft.invitations {
             let (tree, start) = (draft.tree.clone(), start.clone());
             scene.out.facts.push(ConversationFact::Invite(Invited { person, welcome, tree, start }));

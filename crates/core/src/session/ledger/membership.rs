@@ -24,6 +24,16 @@ pub struct Start {
 }
 
 impl Start {
+    /// The same, but nobody further than he was at an earlier moment; who was not there then had said nothing.
+    #[must_use]
+    pub fn no_later_than(mut self, earlier: &Start) -> Start {
+        let earlier: BTreeMap<DeviceId, u64> = earlier.reached.iter().copied().collect();
+        for (device, number) in &mut self.reached {
+            *number = earlier.get(device).copied().unwrap_or_default().min(*number);
+        }
+        self
+    }
+
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = self.lamport.to_be_bytes().to_vec();
