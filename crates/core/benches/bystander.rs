@@ -42,7 +42,7 @@ impl Node {
             device: Secret::new([seed + 100; 32]),
             device_name: Name::new("phone").expect("a name"),
             name: Name::new("somebody").expect("a name"),
-            regions: vec![Region { prefix, presence: Presence::Resident, until_hours: u32::MAX }],
+            regions: vec![Region { prefix, presence: Presence::Resident, until_hours: 510_000 }],
             luminosity_floor: Luminosity::at_most(2),
         };
         node.command(EndpointCommand::AddPersona(Box::new(persona)));

@@ -78,8 +78,11 @@ impl Trial<'_> {
         loop {
             self.pass(self.world.now + 5 * SECOND_MS);
             let missing = self.unheard(members, "here").or_else(|| self.disagreement(members));
-            if missing.is_none() || self.world.now >= end {
-                return missing;
+            if missing.is_none() {
+                return None;
+            }
+            if self.world.now >= end {
+                return missing.map(|missing| format!("{missing}; {}", self.told(members)));
             }
         }
     }
@@ -96,6 +99,13 @@ impl Trial<'_> {
             let unheard = members.iter().find(|other| !said.contains(&said_by(**other, word)))?;
             Some(format!("{who} does not hear {unheard}"))
         })
+    }
+
+    /// How many messages some wait for and have open, for whoever looks for a mistake.
+    fn told(&mut self, members: &[usize]) -> String {
+        let session = self.session;
+        let counts = |who: &usize| format!("{who}: {:?}", self.world.view(*who, session).map(|view| view.counts));
+        members.iter().map(counts).collect::<Vec<_>>().join(", ")
     }
 
     /// Whose commit ended the first epoch, as the first device says that was told.
