@@ -13,6 +13,7 @@ use super::{Ledger, LedgerScene, Wish};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Sending {
     pub(super) at: Time,
+    /// 0 if all that was before whoever lacks it woke up.
     pub(super) times: u8,
 }
 
@@ -73,7 +74,8 @@ impl Ledger {
         peer.heard = now;
         for number in peer.lacking(self.head.number) {
             if let Some(open) = self.open.get_mut(&number) {
-                open.sending.times = 1;
+                // Not once: how long its acknowledgement took says how long it slept.
+                open.sending.times = 0;
             }
             self.again.closed.remove(&number);
         }

@@ -364,6 +364,23 @@ fn what_is_sent_again_leaves_room_for_what_is_new() {
 }
 
 #[test]
+fn how_long_somebody_slept_is_no_measure_of_how_long_he_takes_to_answer() {
+    let mut room = room(&[1, 1]);
+    room.at(BERT).asleep = true;
+    room.say(ANNA, b"hello");
+    room.run(50 * 60_000);
+    // He gets it from those who held it for him.
+    let ack = Ack { author: ANNA, contiguous: 1, mark: 0, beyond: 0 };
+    get(&mut room, ANNA, BERT, Frame::Acks(vec![ack])).unwrap();
+    room.at(BERT).asleep = false;
+    room.weather.lost = 100;
+    let said = room.say(ANNA, b"did you sleep well?").unwrap();
+    room.weather.lost = 0;
+    room.run(60_000);
+    assert_eq!(room.state(said), MessageState::Delivered);
+}
+
+#[test]
 fn what_was_written_down_and_had_not_left_leaves_after_a_crash() {
     let mut room = room(&[1, 1]);
     room.weather.effects_lost = 100;
