@@ -77,12 +77,9 @@ impl Trial<'_> {
         let end = self.world.now + HEARING_MS;
         loop {
             self.pass(self.world.now + 5 * SECOND_MS);
-            let missing = self.unheard(members, "here").or_else(|| self.disagreement(members));
-            if missing.is_none() {
-                return None;
-            }
+            let missing = self.unheard(members, "here").or_else(|| self.disagreement(members))?;
             if self.world.now >= end {
-                return missing.map(|missing| format!("{missing}; {}", self.told(members)));
+                return Some(format!("{missing}; {}", self.told(members)));
             }
         }
     }
