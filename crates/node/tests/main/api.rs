@@ -219,9 +219,11 @@ async fn the_description_names_every_route_and_who_may_use_it() {
     node.shutdown().await.unwrap();
 }
 
-const ROUTES: [&str; 51] = [
+const ROUTES: [&str; 59] = [
+    "delete /api/v1/links/{link}",
     "delete /api/v1/persons/{person}",
     "delete /api/v1/persons/{person}/contacts/{contact}",
+    "delete /api/v1/persons/{person}/devices/{device}",
     "delete /api/v1/persons/{person}/invitations/{invitation}",
     "delete /api/v1/persons/{person}/sessions/{session}/members/{member}",
     "delete /api/v1/persons/{person}/sessions/{session}/messages/{sequence}",
@@ -231,11 +233,13 @@ const ROUTES: [&str; 51] = [
     "get /api/v1/config",
     "get /api/v1/events",
     "get /api/v1/inbox",
+    "get /api/v1/links",
     "get /api/v1/peers",
     "get /api/v1/persons",
     "get /api/v1/persons/{person}/card",
     "get /api/v1/persons/{person}/contacts",
     "get /api/v1/persons/{person}/contacts/{contact}/safety",
+    "get /api/v1/persons/{person}/devices",
     "get /api/v1/persons/{person}/invitations",
     "get /api/v1/persons/{person}/sessions",
     "get /api/v1/persons/{person}/sessions/{session}",
@@ -251,6 +255,7 @@ const ROUTES: [&str; 51] = [
     "get /readyz",
     "patch /api/v1/persons/{person}/sessions/{session}",
     "post /api/v1/estimate",
+    "post /api/v1/links",
     "post /api/v1/peers",
     "post /api/v1/persons",
     "post /api/v1/persons/{person}/contacts",
@@ -258,6 +263,8 @@ const ROUTES: [&str; 51] = [
     "post /api/v1/persons/{person}/contacts/{contact}/block",
     "post /api/v1/persons/{person}/contacts/{contact}/decline",
     "post /api/v1/persons/{person}/contacts/{contact}/unblock",
+    "post /api/v1/persons/{person}/devices",
+    "post /api/v1/persons/{person}/export",
     "post /api/v1/persons/{person}/invitations",
     "post /api/v1/persons/{person}/sessions",
     "post /api/v1/persons/{person}/sessions/{session}/leave",
@@ -266,6 +273,7 @@ const ROUTES: [&str; 51] = [
     "post /api/v1/persons/{person}/sessions/{session}/read",
     "post /api/v1/persons/{person}/sessions/{session}/renew",
     "post /api/v1/regions",
+    "post /api/v1/restore",
     "post /api/v1/send",
     "post /api/v1/send/batch",
     "post /api/v1/shutdown",
