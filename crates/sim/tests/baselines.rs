@@ -61,7 +61,7 @@ fn comparison(seed: u64) -> Comparison {
 }
 
 fn play(population: &mut Population, baseline: Baseline) -> (Outcome, Errand) {
-    let errand = Errand::draw(population, 20, HALF, 0.0, 7);
+    let errand = Errand::draw(population, 60, HALF, 0.0, 7);
     baseline.dress(population, HALF, 7);
     (errand.run(population, &mut Progress::new(false), baseline.name()), errand)
 }
