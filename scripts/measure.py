@@ -113,7 +113,7 @@ def write_run(entry, section, report, lines, broken):
     if entry["words"].startswith("compare"):
         return write_comparison(report, lines, broken)
     lines += ["| | measured | |", "|---|---|---|"]
-    for promise in entry.get("holds", []):
+    for promise in section.get("holds", []) + entry.get("holds", []):
         text, value, holds = judge(promise, report)
         lines.append(f"| {text} | {value} | {'holds' if holds else '**does not hold**'} |")
         broken += [] if holds else [f"{entry['words']}: {text}, measured {value}"]
