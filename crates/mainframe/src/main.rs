@@ -8,6 +8,7 @@
 //! bench      measurements
 //! settings  log   from flags to the node's configuration; where log lines go
 //! reach  output  failure  signals   how a node is reached, how results are printed, how commands fail and stop
+//! somebody   a person of the demo or of a benchmark
 //! wall_time  the machine's clock
 //! ```
 
@@ -22,6 +23,7 @@ mod output;
 mod reach;
 mod settings;
 mod signals;
+mod somebody;
 mod wall_time;
 
 use std::process::ExitCode;

@@ -14,11 +14,11 @@ use tokio::time::Instant;
 
 use super::scene::{Scene, Stage};
 use super::sessions::{body, number};
-use super::somebody::Somebody;
 use super::witness::{Seen, Witness};
 use crate::cli::{BenchCrashes, Global};
 use crate::output::Output;
 use crate::reach;
+use crate::somebody::{BEFRIENDING_MAX, Somebody};
 
 /// Requests of one person at a time.
 const REQUESTS: u64 = 8;
@@ -87,7 +87,7 @@ struct Speaker {
 async fn play(wanted: &BenchCrashes, stage: &mut Stage<'_>, output: &Output) -> anyhow::Result<Report> {
     let [alice, bob] = stage.guests(["alice", "bob"]).await?;
     let witness = Witness::join(stage.relay_nodes()).await?;
-    let session = alice.befriend(&bob).await?;
+    let session = alice.befriend(&bob, BEFRIENDING_MAX).await?;
     let total = wanted.messages / 2;
     let mut speakers = [alice, bob].map(|person| Speaker { person, said: Said::default(), total });
     let mut rng = ChaCha20Rng::seed_from_u64(wanted.seed);

@@ -6,7 +6,7 @@
 //! | `line_of_three` | A→B→C, the setting of the first two |
 //! | `hold_table` | what `hold` measures beside ours |
 //! | `held_letters` | the messages of `held_delivery` |
-//! | `scene` `somebody` | people on guests behind relays |
+//! | `scene` | people on guests behind relays |
 //! | `witness` | the relay that looks for keys used twice in `crashes` |
 //! | `torrent` `sealing_cost` | what `sessions` measures |
 //! | `observer` `classifier` | who looks at the times of `timing` |
@@ -37,7 +37,6 @@ mod scene;
 mod sealing_cost;
 mod sessions;
 mod soak;
-mod somebody;
 mod timing;
 mod torrent;
 mod voice;

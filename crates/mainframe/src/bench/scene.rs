@@ -7,8 +7,7 @@ use crate::cli::Global;
 use crate::devnet::{Held, Network, Node, Wanted, guest_name, node_name, threads};
 use crate::output::Output;
 use crate::signals::Signals;
-
-use super::somebody::Somebody;
+use crate::somebody::Somebody;
 
 /// How long the network may take to come up, at least.
 const PATIENCE_MIN_S: f64 = 120.0;

@@ -13,11 +13,11 @@ use tokio::time::Instant;
 use super::figures::percentile;
 use super::scene::{Scene, Stage};
 use super::sealing_cost::{SealingCost, measure};
-use super::somebody::Somebody;
 use super::torrent::{Poured, pour};
 use crate::cli::{BenchSessions, Global};
 use crate::output::Output;
 use crate::reach;
+use crate::somebody::{BEFRIENDING_MAX, Somebody};
 
 /// The longest pause between two single words. Drawn anew each time, so that words meet the ticks of the nodes at any moment.
 const PAUSE_MAX_MS: u64 = 60;
@@ -60,7 +60,7 @@ async fn play(
     output: &Output,
 ) -> anyhow::Result<Report> {
     let [alice, bob] = stage.guests(["alice", "bob"]).await?;
-    let session = alice.befriend(&bob).await?;
+    let session = alice.befriend(&bob, BEFRIENDING_MAX).await?;
     output.note(format!("  {} single words", wanted.words));
     let (threads, processes) = (stage.threads()?, stage.network.nodes.len());
     let took_us = single_words(wanted, &alice, &bob, &session).await?;

@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 use super::scene::Stage;
 use super::sessions::{body, number};
-use super::somebody::Somebody;
 use crate::cli::BenchSessions;
 use crate::devnet::cpu_seconds;
 use crate::reach;
+use crate::somebody::Somebody;
 
 /// Requests at a time. A node answers one when its message is durable, and does many of them in one commit.
 const REQUESTS: u64 = 64;

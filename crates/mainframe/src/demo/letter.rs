@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::bail;
-use mainframe_sdk::{Body, Event, MessageState, Quote, Say, SessionChange, SessionEvent, Status, TraceStep};
+use mainframe_sdk::{Body, Event, MessageState, Quote, SessionChange, SessionEvent, Status, TraceStep};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -93,9 +93,8 @@ impl Stage {
         while self.events.try_recv().is_ok() {}
         let before = self.statuses().await?;
         let began = Instant::now();
-        let alice = self.alice();
-        let said = alice.client.say(&self.alice_person.identity, &self.session, &Say::text(text)).await;
-        let number = said.map_err(reach::failure)?.number;
+        let said = self.alice_person.say(&self.session, text.to_owned()).await;
+        let number = said.map_err(reach::failure)?;
         let mut course = Course::default();
         self.follow(&mut course, number).await?;
         let (Some(id), Some(opened), Some(answered), Some(delivered)) =
@@ -149,13 +148,13 @@ impl Stage {
 
     /// Something happened in the session: Bob answers what he hears.
     async fn heard(&self, course: &mut Course, person: &str, change: SessionChange, number: u64) -> anyhow::Result<()> {
-        let is_alice = person == self.alice_person.identity;
+        let is_alice = person == self.alice_person.key;
         if let SessionChange::Said { message, .. } = change {
             if is_alice {
                 course.answered = Some(Heard::now(message.body));
-            } else if person == self.bob_person.identity {
+            } else if person == self.bob_person.key {
                 course.opened = Some(Heard::now(message.body));
-                let answered = self.bob().client.say(person, &self.session, &Say::text(ANSWER)).await;
+                let answered = self.bob_person.say(&self.session, ANSWER.to_owned()).await;
                 answered.map_err(reach::failure)?;
             }
         } else if let SessionChange::State { number: of, state: MessageState::Delivered } = change

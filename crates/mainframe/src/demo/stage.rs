@@ -7,15 +7,14 @@ use std::time::Duration;
 use anyhow::Context;
 use futures::StreamExt;
 use mainframe_base::{Address, Luminosity, Prefix};
-use mainframe_sdk::{AddContact, AddPerson, Event, Invite, Person, Status};
+use mainframe_sdk::{Event, Status};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::cli::{Demo, Global};
 use crate::devnet::{Held, Network, Node, State, Wanted};
-use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::reach;
+use crate::somebody::Somebody;
 
 /// Bob hides among at least so many, himself included: "several", and few enough to print.
 const HIDDEN_AMONG: usize = 4;
@@ -23,8 +22,6 @@ const HIDDEN_AMONG: usize = 4;
 const BOB: usize = 1;
 /// Events of all nodes waiting to be looked at; a message of this network makes some dozens.
 const EVENTS_MAX: usize = 4_096;
-/// How often it is looked whether two have met.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Everything the demo needs.
 #[derive(Debug)]
@@ -34,9 +31,9 @@ pub(crate) struct Stage {
     /// The place of Alice's.
     alice: usize,
     /// Who she is.
-    pub(crate) alice_person: Person,
+    pub(crate) alice_person: Somebody,
     /// Who Bob is.
-    pub(crate) bob_person: Person,
+    pub(crate) bob_person: Somebody,
     /// The session the two share.
     pub(crate) session: String,
     /// How many bits of his position Bob's card tells.
@@ -67,10 +64,9 @@ impl Stage {
         let luminosity = wanted.luminosity.unwrap_or_else(|| several(&overlays, BOB));
         let alice = outside(&overlays, BOB, luminosity);
         let alice_luminosity = several(&overlays, alice);
-        let (alice_node, bob_node) = (&network.nodes[alice], &network.nodes[BOB]);
-        let alice_person = person(alice_node, "alice", alice_luminosity).await?;
-        let bob_person = person(bob_node, "bob", luminosity).await?;
-        let session = meet((alice_node, &alice_person), (bob_node, &bob_person), patience).await?;
+        let alice_person = Somebody::on(&network.nodes[alice].client, "alice", alice_luminosity).await?;
+        let bob_person = Somebody::on(&network.nodes[BOB].client, "bob", luminosity).await?;
+        let session = alice_person.befriend(&bob_person, patience).await?;
         let events = merge(&network).await?;
         let statuses = statuses(&network).await?;
         let range = |of: fn(&Status) -> u64| {
@@ -207,35 +203,6 @@ fn several(overlays: &[Address], receiver: usize) -> u16 {
 /// The first node from which a message has to travel to the receiver's region; the first of all if there is none.
 fn outside(overlays: &[Address], receiver: usize, luminosity: u16) -> usize {
     overlays.iter().position(|other| other.proximity(&overlays[receiver]) < luminosity).unwrap_or(0)
-}
-
-async fn person(node: &Node, name: &str, luminosity: u16) -> anyhow::Result<Person> {
-    let wanted = AddPerson { luminosity: Some(luminosity), ..AddPerson::named(name) };
-    Ok(node.client.add_person(&wanted).await.map_err(reach::failure)?)
-}
-
-/// Bob invites Alice, and both wait until they share a session; returns its name.
-async fn meet(alice: (&Node, &Person), bob: (&Node, &Person), patience: Duration) -> anyhow::Result<String> {
-    let deadline = Instant::now() + patience;
-    let terms = Invite { accept: true, ..Invite::default() };
-    let invitation = bob.0.client.invite(&bob.1.identity, &terms).await.map_err(reach::failure)?;
-    let hello = AddContact::by(invitation.link.as_str(), "hello");
-    alice.0.client.add_contact(&alice.1.identity, &hello).await.map_err(reach::failure)?;
-    let [one, other] = [(alice, bob.1), (bob, alice.1)].map(|((node, person), whom)| async move {
-        loop {
-            let contacts = node.client.contacts(&person.identity).await.map_err(reach::failure)?;
-            let contact = contacts.into_iter().find(|contact| contact.key == whom.identity);
-            if let Some(session) = contact.and_then(|contact| contact.session) {
-                return Ok(session);
-            }
-            if Instant::now() > deadline {
-                let why = format!("Alice and Bob share no session after {} s", patience.as_secs());
-                anyhow::bail!(Failure::new(Exit::TimedOut, why).next("the nodes' logs, with RUST_LOG=debug"));
-            }
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-    });
-    Ok(futures::future::try_join(one, other).await?.0)
 }
 
 fn overlay(node: &Node) -> anyhow::Result<Address> {

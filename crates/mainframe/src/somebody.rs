@@ -1,4 +1,4 @@
-//! People of a benchmark: each on a node of its own, contacts of each other.
+//! People of the demo and of benchmarks: each on a node of its own, contacts of each other.
 
 use std::time::Duration;
 
@@ -6,22 +6,26 @@ use anyhow::{Context, bail};
 use mainframe_sdk::{AddContact, AddPerson, Client, Say, Session, SessionMessage, Standing};
 use tokio::time::Instant;
 
+use crate::failure::{Exit, Failure};
 use crate::reach;
 
 /// How often it is looked whether two people are contacts yet.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How long that may take: a greeting that is lost is sent again after ten minutes only, and a local network loses none.
-const BEFRIENDING_MAX: Duration = Duration::from_secs(60);
+/// How long that usually may take: a greeting that is lost is sent again after ten minutes only, and a local network loses
+/// none.
+pub(crate) const BEFRIENDING_MAX: Duration = Duration::from_secs(60);
 /// Messages in one look at a session.
 const PAGE: usize = 1_000;
 
 /// A person on a node.
 #[derive(Clone, Debug)]
-pub(super) struct Somebody {
+pub(crate) struct Somebody {
     /// Speaks to the node.
-    pub(super) client: Client,
+    pub(crate) client: Client,
     /// Their identity key.
-    pub(super) key: String,
+    pub(crate) key: String,
+    /// Where a packet reaches them that belongs to no session.
+    pub(crate) address: String,
 }
 
 impl Somebody {
@@ -29,20 +33,20 @@ impl Somebody {
     ///
     /// # Errors
     /// If the node refuses.
-    pub(super) async fn on(client: &Client, name: &str, luminosity: u16) -> anyhow::Result<Somebody> {
+    pub(crate) async fn on(client: &Client, name: &str, luminosity: u16) -> anyhow::Result<Somebody> {
         let request = AddPerson { luminosity: Some(luminosity), ..AddPerson::named(name) };
-        let key = client.add_person(&request).await.map_err(reach::failure)?.identity;
-        Ok(Somebody { client: client.clone(), key })
+        let person = client.add_person(&request).await.map_err(reach::failure)?;
+        Ok(Somebody { client: client.clone(), key: person.identity, address: person.address })
     }
 
     /// Becomes another's contact; returns the name of the session of the two.
     ///
     /// # Errors
     /// If a node refuses, or it takes too long.
-    pub(super) async fn befriend(&self, other: &Somebody) -> anyhow::Result<String> {
+    pub(crate) async fn befriend(&self, other: &Somebody, patience: Duration) -> anyhow::Result<String> {
         let card = other.client.card(&other.key).await.map_err(reach::failure)?.text;
         self.client.add_contact(&self.key, &AddContact::by(card, "hello")).await.map_err(reach::failure)?;
-        let deadline = Instant::now() + BEFRIENDING_MAX;
+        let deadline = Instant::now() + patience;
         let mut accepted = false;
         loop {
             let standings = [self.standing(other).await?, other.standing(self).await?];
@@ -54,7 +58,8 @@ impl Somebody {
                 accepted = true;
             }
             if Instant::now() > deadline {
-                bail!("two people of the benchmark did not find each other within {BEFRIENDING_MAX:?}: {standings:?}");
+                let why = format!("two people share no session after {} s: {standings:?}", patience.as_secs());
+                bail!(Failure::new(Exit::TimedOut, why).next("the nodes' logs, with RUST_LOG=debug"));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -75,7 +80,7 @@ impl Somebody {
     ///
     /// # Errors
     /// As the node says.
-    pub(super) async fn say(&self, session: &str, text: String) -> Result<u64, mainframe_sdk::Error> {
+    pub(crate) async fn say(&self, session: &str, text: String) -> Result<u64, mainframe_sdk::Error> {
         self.client.say(&self.key, session, &Say::text(text)).await.map(|said| said.number)
     }
 
@@ -83,7 +88,7 @@ impl Somebody {
     ///
     /// # Errors
     /// As the node says.
-    pub(super) async fn session(&self, session: &str) -> Result<Session, mainframe_sdk::Error> {
+    pub(crate) async fn session(&self, session: &str) -> Result<Session, mainframe_sdk::Error> {
         self.client.session(&self.key, session).await
     }
 
@@ -91,7 +96,7 @@ impl Somebody {
     ///
     /// # Errors
     /// As the node says.
-    pub(super) async fn read(
+    pub(crate) async fn read(
         &self,
         session: &str,
         mut after: u64,
