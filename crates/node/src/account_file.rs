@@ -3,15 +3,13 @@
 //! The file is one line of JSON, so that it survives any way it may be carried. What it says before its contents is bound to
 //! them: nobody can make a later opening cheaper, or pass a file of one kind off as another.
 
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use mainframe_core::session::contact::Account;
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::key_file::{Derivation, STRONG, derive};
 use crate::password::Password;
-use crate::{files, random};
+use crate::random;
+use crate::sealed::{Sealed, array};
 
 const VERSION: u32 = 1;
 
@@ -25,13 +23,6 @@ struct Header {
     argon2id: Derivation,
     salt: String,
     xchacha20poly1305_nonce: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sealed {
-    header: Header,
-    contents: String,
 }
 
 /// Why a file was not opened. Nothing has changed.
@@ -60,9 +51,7 @@ pub(crate) fn seal(account: &Account, passphrase: &Password) -> String {
         salt: hex::encode(salt),
         xchacha20poly1305_nonce: hex::encode(nonce),
     };
-    let payload = Payload { msg: &account.encode(), aad: &files::json(&header) };
-    let contents = cipher(&salt, passphrase).encrypt(&nonce.into(), payload).expect("far below 256 GiB");
-    let sealed = Sealed { header, contents: hex::encode(contents) };
+    let sealed = Sealed::seal(header, &derive(STRONG, &salt, passphrase), &nonce, &account.encode());
     serde_json::to_string(&sealed).expect("plain text always has a JSON form")
 }
 
@@ -77,25 +66,17 @@ pub(crate) fn open(file: &str, passphrase: &Password) -> Result<Account, NotOpen
         Some(_) => return Err(NotOpened::Later),
         None => return Err(NotOpened::NoFile),
     }
-    let Sealed { header, contents } = serde_json::from_str(file).map_err(|_| NotOpened::NoFile)?;
+    let sealed: Sealed<Header> = serde_json::from_str(file).map_err(|_| NotOpened::NoFile)?;
+    let header = &sealed.header;
     // The one there is: whoever changed it would only choose how long an opening takes.
     if header.argon2id != STRONG {
         return Err(NotOpened::Passphrase);
     }
     let salt = array::<16>(&header.salt).ok_or(NotOpened::NoFile)?;
     let nonce = array::<24>(&header.xchacha20poly1305_nonce).ok_or(NotOpened::NoFile)?;
-    let contents = hex::decode(&contents).map_err(|_| NotOpened::NoFile)?;
-    let payload = Payload { msg: &contents, aad: &files::json(&header) };
-    let opened = cipher(&salt, passphrase).decrypt(&nonce.into(), payload).map_err(|_| NotOpened::Passphrase)?;
-    Account::decode(&Zeroizing::new(opened)).map_err(|_| NotOpened::NoAccount)
-}
-
-fn cipher(salt: &[u8; 16], passphrase: &Password) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(derive(STRONG, salt, passphrase).expose().into())
-}
-
-fn array<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    hex::decode(digits).ok()?.try_into().ok()
+    let ciphertext = sealed.ciphertext().ok_or(NotOpened::NoFile)?;
+    let opened = sealed.open(&derive(STRONG, &salt, passphrase), &nonce, &ciphertext).ok_or(NotOpened::Passphrase)?;
+    Account::decode(&opened).map_err(|_| NotOpened::NoAccount)
 }
 
 #[cfg(test)]

@@ -6,8 +6,6 @@
 use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use chacha20poly1305::aead::{Aead, Payload};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use mainframe_base::Secret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -17,6 +15,7 @@ use crate::error::{ErrorKind, NodeError};
 use crate::files;
 use crate::password::Password;
 use crate::random;
+use crate::sealed::{Sealed, array};
 
 /// The file's name inside the data directory.
 pub(crate) const KEY_FILE: &str = "keys.json";
@@ -43,13 +42,6 @@ struct Header {
     argon2id: Derivation,
     salt: String,
     xchacha20poly1305_nonce: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Sealed {
-    header: Header,
-    contents: String,
 }
 
 /// An open file, and what it holds.
@@ -100,7 +92,7 @@ impl KeyFile {
         })
     }
 
-    fn seal(&self, contents: &[u8]) -> Sealed {
+    fn seal(&self, contents: &[u8]) -> Sealed<Header> {
         let nonce: [u8; 24] = random::bytes();
         let header = Header {
             version: VERSION,
@@ -108,34 +100,23 @@ impl KeyFile {
             salt: hex::encode(self.salt),
             xchacha20poly1305_nonce: hex::encode(nonce),
         };
-        let payload = Payload { msg: contents, aad: &files::json(&header) };
-        let sealed = self.cipher().encrypt(&nonce.into(), payload).expect("contents are far below 256 GiB");
-        Sealed { header, contents: hex::encode(sealed) }
+        Sealed::seal(header, &self.key, &nonce, contents)
     }
 
-    fn unseal(&self, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, NodeError> {
+    fn unseal(&self, sealed: &Sealed<Header>) -> Result<Zeroizing<Vec<u8>>, NodeError> {
         let nonce = array::<24>(&sealed.header.xchacha20poly1305_nonce);
         let nonce = nonce.ok_or_else(|| damaged(&self.path, "its nonce is none"))?;
-        let contents = hex::decode(&sealed.contents).map_err(|_| damaged(&self.path, "its contents are no hex"))?;
-        let payload = Payload { msg: &contents, aad: &files::json(&sealed.header) };
-        self.cipher().decrypt(&nonce.into(), payload).map(Zeroizing::new).map_err(|_| {
+        let ciphertext = sealed.ciphertext().ok_or_else(|| damaged(&self.path, "its contents are no hex"))?;
+        sealed.open(&self.key, &nonce, &ciphertext).ok_or_else(|| {
             let why = "the password is wrong, or the file was changed";
             let next = "Try the password again; if you are sure of it, restore the file from a backup.";
             NodeError::new(ErrorKind::Password, cannot_open(&self.path), why, next)
         })
     }
-
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(self.key.expose().into())
-    }
 }
 
-fn parse(bytes: &[u8]) -> Option<Sealed> {
-    serde_json::from_slice(bytes).ok().filter(|sealed: &Sealed| sealed.header.version == VERSION)
-}
-
-fn array<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    hex::decode(digits).ok()?.try_into().ok()
+fn parse(bytes: &[u8]) -> Option<Sealed<Header>> {
+    serde_json::from_slice(bytes).ok().filter(|sealed: &Sealed<Header>| sealed.header.version == VERSION)
 }
 
 /// The key that a password makes.

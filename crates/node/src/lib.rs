@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! config  password                     what the node was told
-//! key_file  keyring  files             what it keeps secret
+//! key_file  keyring  files  sealed     what it keeps secret
 //! store                                what it keeps
 //! held                                 cells it keeps for those who are away
 //! relay_loop  endpoint_loop  halves    the core's two halves, a thread each
@@ -38,6 +38,7 @@ mod password;
 mod people;
 mod random;
 mod relay_loop;
+mod sealed;
 mod store;
 mod tokens;
 

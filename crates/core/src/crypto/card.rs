@@ -45,6 +45,11 @@ pub fn hours_of(now: Time) -> u32 {
     (now.0 / HOUR_MS) as u32
 }
 
+/// The moment at which an hour, counted from 1970, begins.
+pub fn beginning_of(hours: u32) -> Time {
+    Time(u64::from(hours) * HOUR_MS)
+}
+
 /// How a person listens to a region.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Presence {

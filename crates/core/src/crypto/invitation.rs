@@ -8,7 +8,7 @@ use mainframe_base::{DeviceKey, Fault, IdentityKey, Luminosity, Prefix, ScanKey,
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::card::{Card, hours_of, is_usable, put_prefix, read_prefix};
+use super::card::{Card, beginning_of, hours_of, is_usable, put_prefix, read_prefix};
 use super::code::{CodeKind, ParseCodeError, from_text, to_text};
 use super::name::Name;
 use super::random_secret;
@@ -18,7 +18,6 @@ const ID_CONTEXT: &str = "mainframe 2026 invitation id";
 const STUB_VERSION: u8 = 1;
 const CARD_VERSION: u8 = 2;
 const LINK_VERSION: u8 = 1;
-const HOUR_MS: u64 = 3_600_000;
 
 /// The most bits of its region that a stub tells, so that it stays short. A region of fewer bits holds one of more,
 /// and no network has two nodes that share 128.
@@ -206,7 +205,7 @@ pub struct LinkCode {
 impl LinkCode {
     /// The moment from which on it is worth nothing.
     pub fn ends(&self) -> Time {
-        Time(u64::from(self.expires_hours) * HOUR_MS)
+        beginning_of(self.expires_hours)
     }
 
     /// Whether it is worth nothing any more.

@@ -40,7 +40,7 @@ mod people_vectors;
 mod vectors;
 
 pub use binding::{Binding, overlay_address};
-pub use card::{Card, CardBody, Presence, Region, SUITE, UnsuitableCard, hours_of};
+pub use card::{Card, CardBody, Presence, Region, SUITE, UnsuitableCard, beginning_of, hours_of};
 pub use chain::{STAGE_LINKS, TagChain, TagLink};
 pub use code::{CodeKind, ParseCodeError};
 pub use device::{DeviceCertificate, Revocation, device_id};

@@ -11,10 +11,8 @@ use mainframe_base::{DeviceKey, IdentityKey, Prefix, ScanKey, Time};
 use super::contact::{Account, check_clock};
 use super::ports::{DeviceFact, SessionEffect, SessionEvent};
 use super::sessions::{Call, Sessions};
-use crate::crypto::{Identity, InvitationSecret, LetterKind, Opened, open_letter};
+use crate::crypto::{Identity, InvitationSecret, LetterKind, Opened, beginning_of, open_letter};
 use crate::store::{Table, Tx};
-
-const HOUR_MS: u64 = 3_600_000;
 
 /// A device that waits for its person, as the endpoint half is told of it at every start.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
@@ -33,7 +31,7 @@ pub struct Waiting {
 
 impl Waiting {
     fn ends(&self) -> Time {
-        Time(u64::from(self.expires_hours) * HOUR_MS)
+        beginning_of(self.expires_hours)
     }
 }
 

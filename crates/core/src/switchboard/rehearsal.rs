@@ -19,7 +19,7 @@ use crate::session::fragment::{Fragment, FrameKind, split};
 use crate::session::ledger::MessageState;
 use crate::session::{Answer, Order, OwnDevice, Persona, SessionEvent, SessionView, Unable, Waiting};
 use crate::store::MemoryStore;
-use crate::wire::{Cell, HoldClass, Parcel};
+use crate::wire::{Cell, HoldClass};
 
 const START: Time = Time(1_800_000_000_000);
 const QUESTION: CommandId = CommandId(1);
@@ -86,21 +86,7 @@ impl Rehearsal {
 
     /// Adds a device of a person; returns its number.
     pub(super) fn add_device(&mut self, identity: Identity, seed: u8) -> usize {
-        let device = Device {
-            endpoint: Endpoint::new(EndpointConfig::default(), [seed; 32]),
-            store: MemoryStore::default(),
-            key: identity.key(),
-            secrets: identity.secrets(),
-            name: Name::new("phone").unwrap(),
-            code: None,
-            seed,
-            restarts: 0,
-            events: Vec::new(),
-        };
-        self.devices.push(device);
-        let number = self.devices.len() - 1;
-        self.seat(number);
-        number
+        self.begin(&identity, Name::new("phone").unwrap(), None, seed)
     }
 
     /// Adds a device that waits for its person; returns its number and the code it shows.
@@ -114,13 +100,17 @@ impl Rehearsal {
             secret: InvitationSecret::from_bytes([seed; 32]),
             expires_hours: hours_of(self.now) + hours,
         };
+        (self.begin(&keys, code.name.clone(), Some(code.clone()), seed), code)
+    }
+
+    fn begin(&mut self, keys: &Identity, name: Name, code: Option<LinkCode>, seed: u8) -> usize {
         let device = Device {
             endpoint: Endpoint::new(EndpointConfig::default(), [seed; 32]),
             store: MemoryStore::default(),
             key: keys.key(),
             secrets: keys.secrets(),
-            name: code.name.clone(),
-            code: Some(code.clone()),
+            name,
+            code,
             seed,
             restarts: 0,
             events: Vec::new(),
@@ -128,7 +118,7 @@ impl Rehearsal {
         self.devices.push(device);
         let number = self.devices.len() - 1;
         self.seat(number);
-        (number, code)
+        number
     }
 
     /// A device whose account came becomes its person's, in as many steps as its owner gets to; three are all.
@@ -271,11 +261,8 @@ impl Rehearsal {
             match effect {
                 EndpointEffect::Cell(id, dispatch) => {
                     let packet = dispatch.cell.id();
-                    let cell = match dispatch.cell {
-                        Parcel::Cell(cell) => cell,
-                        // Everybody hears everything, so one part is enough.
-                        Parcel::List(list) => list.part(list.targets()[0]),
-                    };
+                    // Everybody hears everything, so one part is enough.
+                    let cell = dispatch.cell.first_part();
                     self.spread(number, &cell);
                     self.handle(number, EndpointInput::Answer(id, RelayReply::Accepted(packet)));
                     self.handle(number, EndpointInput::Outcome(packet, Outcome::HandedOver));

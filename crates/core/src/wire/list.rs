@@ -80,6 +80,14 @@ impl Parcel {
         parts
     }
 
+    /// The cell that arrives in the first of its regions. In the others it says the same.
+    pub fn first_part(&self) -> Cell {
+        match self {
+            Parcel::Cell(cell) => cell.clone(),
+            Parcel::List(list) => list.part(list.targets()[0]),
+        }
+    }
+
     /// The packet's name.
     pub fn id(&self) -> PacketId {
         match self {

@@ -7,7 +7,7 @@ use mainframe_core::switchboard::{
     CommandId, Endpoint, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply, Message,
     RelayInput, RelayReply,
 };
-use mainframe_core::wire::{Cell, Parcel};
+use mainframe_core::wire::Cell;
 
 use super::{Event, Stop, World};
 use crate::moment::Moment;
@@ -98,10 +98,7 @@ impl<M: Machine> World<M> {
     fn perform_for_endpoint(&mut self, id: NodeId, effect: EndpointEffect) {
         match effect {
             EndpointEffect::Cell(command, dispatch) => {
-                match &dispatch.cell {
-                    Parcel::Cell(cell) => self.posts.note(cell),
-                    Parcel::List(list) => self.posts.note(&list.part(list.targets()[0])),
-                }
+                self.posts.note(&dispatch.cell.first_part());
                 self.for_relay(id, RelayInput::Cell(command, dispatch));
             }
             EndpointEffect::Ask(command, question) => self.for_relay(id, RelayInput::Command(command, question)),

@@ -20,18 +20,7 @@ impl Contacts {
     /// One of them.
     pub fn told_of(&self, tx: &dyn Tx, peer: &IdentityKey) -> Option<AccountContact> {
         let contact = Contact::load(tx, &self.me, peer).filter(|contact| contact.chosen || contact.blocked)?;
-        let shared = match contact.stage {
-            Stage::Together { hello, session } => Some((hello, session)),
-            Stage::Known
-            | Stage::Saying { .. }
-            | Stage::Asked { .. }
-            | Stage::Accepting { .. }
-            | Stage::Accepted { .. }
-            | Stage::Starting { .. }
-            | Stage::Welcoming { .. }
-            | Stage::Joining { .. }
-            | Stage::Ended { .. } => None,
-        };
+        let shared = if let Stage::Together { hello, session } = contact.stage { Some((hello, session)) } else { None };
         Some(AccountContact { peer: *peer, blocked: contact.blocked, card: contact.card, shared })
     }
 

@@ -11,7 +11,7 @@ use mainframe_core::session::{
     Answer, Order, Persona, SessionConfig, SessionEffect, SessionEvent, SessionView, Sessions, Unable,
 };
 use mainframe_core::store::MemoryStore;
-use mainframe_core::wire::{Cell, HoldClass, Parcel};
+use mainframe_core::wire::{Cell, HoldClass};
 use mainframe_mls::DeviceSecret;
 
 /// Cells of no key so far that are kept for a key to come.
@@ -188,10 +188,7 @@ impl Device {
             for effect in effects {
                 match effect {
                     SessionEffect::Post(flight, parcel) => {
-                        let cell = match parcel {
-                            Parcel::Cell(cell) => cell,
-                            Parcel::List(list) => list.part(list.targets()[0]),
-                        };
+                        let cell = parcel.first_part();
                         debug_assert_ne!(cell.header().hold_class, HoldClass::Live, "what people say is held");
                         outcome.cells.push(cell);
                         self.sessions.left(ahead, flight, Ok(()), &mut self.store, &mut next);
