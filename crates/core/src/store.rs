@@ -42,6 +42,8 @@ pub enum Table {
     Contacts,
     /// Own identity and a greeting's name (16 bytes) → whose it was and how it stands.
     Hellos,
+    /// Own identity and a letter's name (16 bytes) → the moment until which it could be played again.
+    Letters,
     /// Own identity and an invitation's name (8 bytes) → its secret and terms.
     Invitations,
     /// Own identity and a key package's hash (32 bytes) → its secrets, until it is used.
@@ -60,7 +62,7 @@ pub enum Table {
 
 impl Table {
     /// Every table, for implementations that create them.
-    pub const ALL: [Table; 23] = [
+    pub const ALL: [Table; 24] = [
         Table::Peers,
         Table::Inbox,
         Table::Opened,
@@ -77,6 +79,7 @@ impl Table {
         Table::SessionProgress,
         Table::Contacts,
         Table::Hellos,
+        Table::Letters,
         Table::Invitations,
         Table::KeyPackages,
         Table::Invited,
@@ -105,6 +108,7 @@ impl Table {
             Table::SessionProgress => "session_progress",
             Table::Contacts => "contacts",
             Table::Hellos => "hellos",
+            Table::Letters => "letters",
             Table::Invitations => "invitations",
             Table::KeyPackages => "key_packages",
             Table::Invited => "invited",

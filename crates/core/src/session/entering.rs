@@ -269,7 +269,7 @@ fn welcome_key(session: &SessionId, package: &KeyPackageId) -> Vec<u8> {
 
 /// Keeps a Welcome under the key package it is for; forgets those nobody can ask for any more.
 fn keep_welcome(call: &mut Call<'_>, session: &SessionId, invited_device: &Invited) {
-    for (key, row) in super::rows_of(call.tx, Table::Welcomes, session) {
+    for (key, row) in super::rows_of(call.tx, Table::Welcomes, &session.0) {
         let kept = row.first_chunk().map_or(Time(0), |moment| Time(u64::from_be_bytes(*moment)));
         if call.now.since_ms(kept) > WELCOME_KEPT_MS {
             call.tx.delete(Table::Welcomes, &key);

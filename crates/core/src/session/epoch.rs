@@ -137,7 +137,7 @@ impl Epoch {
 
     /// Every epoch of a session that was kept; damaged ones are passed over.
     pub(super) fn load_all(tx: &dyn Tx, session: &SessionId) -> Vec<Epoch> {
-        let rows = super::rows_of(tx, Table::Epochs, session);
+        let rows = super::rows_of(tx, Table::Epochs, &session.0);
         rows.into_iter()
             .filter_map(|(_, row)| {
                 let facts = EpochFacts::decode(&row).ok()?;

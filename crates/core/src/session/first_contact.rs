@@ -1,6 +1,6 @@
 //! Where first contact meets sessions: letters are sealed and opened, key packages made, sessions begun and entered.
 
-use mainframe_base::{IdentityKey, ScanKey, SessionId, Tag};
+use mainframe_base::{IdentityKey, ScanKey, SessionId, Tag, Time};
 use mainframe_mls::{KeyPackage, KeyPackageId, Rows, invited, offered};
 use zeroize::Zeroizing;
 
@@ -40,7 +40,7 @@ impl Sessions {
     /// A piece of a letter to one of our people was opened.
     pub fn letter_came(
         &mut self,
-        now: mainframe_base::Time,
+        now: Time,
         scan_key: ScanKey,
         fragment: Fragment,
         tx: &mut dyn Tx,
@@ -53,11 +53,18 @@ impl Sessions {
         let Some(key) = self.person_of(&scan_key) else { return };
         let person = &self.persons[&key];
         let secret_of = |id| person.contacts.secret_of(tx, id);
-        match open_letter(&person.identity, secret_of, &bytes) {
+        let opened = open_letter(&person.identity, secret_of, &bytes);
+        let is_played_again = opened.is_ok() && !self.is_first(now, key, tx, &bytes);
+        match opened {
+            Ok(_) if is_played_again => tracing::debug!("a letter was played again"),
             Ok(letter) if letter.from == key => self.own_letter_came(&mut Call { now, tx, out }, key, &letter),
             Ok(letter) => self.tell_contacts(&mut Call { now, tx, out }, key, Input::LetterOpened(letter)),
             Err(why) => tracing::debug!(%why, "a letter was not opened"),
         }
+    }
+
+    fn is_first(&mut self, now: Time, person: IdentityKey, tx: &mut dyn Tx, letter: &[u8]) -> bool {
+        self.persons.get_mut(&person).is_some_and(|person| person.letters.is_first(now, tx, letter))
     }
 
     pub(super) fn tell_contacts(&mut self, call: &mut Call<'_>, person: IdentityKey, input: Input) {

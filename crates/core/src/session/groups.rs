@@ -196,7 +196,7 @@ impl Sessions {
         let sessions: Vec<SessionId> =
             self.conversations.values().filter(|it| it.person() == person).map(Conversation::id).collect();
         for session in sessions {
-            for (key, _) in super::rows_of(call.tx, Table::Invited, &session) {
+            for (key, _) in super::rows_of(call.tx, Table::Invited, &session.0) {
                 if let Some(member) = key[16..].try_into().ok().map(IdentityKey) {
                     self.ask_for_keys(call, person, session, member);
                 }

@@ -15,6 +15,7 @@ pub mod fragment;
 mod groups;
 pub mod ledger;
 mod linking;
+mod opened_letters;
 pub mod ordering;
 mod orders;
 mod ports;
@@ -30,7 +31,7 @@ pub use linking::Waiting;
 pub use ports::{Answer, DeviceFact, DeviceStanding, Order, OwnDevice, Persona, SessionEffect, SessionEvent, Unable};
 pub use sessions::Sessions;
 
-use mainframe_base::{DeviceKey, Secret, SessionId};
+use mainframe_base::{DeviceKey, Secret};
 
 use crate::store::{Row, Table, Tx};
 
@@ -42,16 +43,16 @@ pub fn device_key(seed: Secret<32>) -> DeviceKey {
 /// Rows read at once.
 const PAGE: usize = 128;
 
-/// Every row of a table whose key begins with a session.
-fn rows_of(tx: &dyn Tx, table: Table, session: &SessionId) -> Vec<Row> {
+/// Every row of a table whose key begins with this: a session, or a person.
+fn rows_of(tx: &dyn Tx, table: Table, start: &[u8]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     loop {
-        let after = rows.last().map_or(&session.0[..], |(key, _)| &key[..]);
+        let after = rows.last().map_or(start, |(key, _)| &key[..]);
         let page = tx.scan(table, Some(after), PAGE);
         let whole = page.len() == PAGE;
         let before = rows.len();
         let full = page.len();
-        rows.extend(page.into_iter().take_while(|(key, _)| key.starts_with(&session.0)));
+        rows.extend(page.into_iter().take_while(|(key, _)| key.starts_with(start)));
         if !whole || rows.len() - before < full {
             return rows;
         }

@@ -16,6 +16,7 @@ use super::flights::{Flights, Landed};
 use super::fragment::Assembly;
 use super::groups::Gathering;
 use super::linking::Links;
+use super::opened_letters::OpenedLetters;
 use super::ports::{Persona, SessionEffect, SessionEvent};
 use crate::crypto::{Card, CardBody, DeviceCertificate, Identity, hours_of};
 use crate::store::{Table, Tx};
@@ -33,6 +34,7 @@ pub(super) struct Person {
     pub(super) certificate: DeviceCertificate,
     pub(super) card: Card,
     pub(super) contacts: Contacts,
+    pub(super) letters: OpenedLetters,
 }
 
 /// When a call is made, in which transaction, and what it causes.
@@ -110,7 +112,8 @@ impl Sessions {
         let mut outputs = Vec::new();
         let turn = &mut super::contact::Turn { now, rng: &mut self.rng, tx: call.tx, out: &mut outputs };
         let contacts = Contacts::load(card.clone(), turn);
-        self.persons.insert(key, Person { identity, device, certificate, card, contacts });
+        let letters = OpenedLetters::load(key, call.tx);
+        self.persons.insert(key, Person { identity, device, certificate, card, contacts, letters });
         places.into_iter().for_each(|place| self.attend(call, place));
         self.load_sessions(call, key);
         self.obey_contacts(call, key, outputs);

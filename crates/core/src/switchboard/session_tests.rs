@@ -50,6 +50,24 @@ fn whoever_has_a_standing_invitation_needs_no_answer() {
 }
 
 #[test]
+fn a_letter_that_is_played_again_is_not_even_answered() {
+    let mut rehearsal = Rehearsal::of(2);
+    rehearsal.befriend(0, 1);
+    rehearsal.pass(10 * MINUTE_MS);
+    let recorded = rehearsal.insider.cells.clone();
+    for device in [0, 1] {
+        for cell in &recorded {
+            rehearsal.feed(device, cell.clone());
+        }
+        rehearsal.crash(device);
+        rehearsal.pass(5 * MINUTE_MS);
+        recorded.iter().for_each(|cell| rehearsal.feed(device, cell.clone()));
+        rehearsal.pass(5 * MINUTE_MS);
+    }
+    assert_eq!(rehearsal.insider.cells.len(), recorded.len(), "whoever sees an answer knows whom the letter is for");
+}
+
+#[test]
 fn who_sleeps_through_ten_messages_gets_them_in_order() {
     let mut rehearsal = Rehearsal::of(2);
     let session = rehearsal.befriend(0, 1);

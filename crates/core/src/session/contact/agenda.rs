@@ -6,18 +6,18 @@ use mainframe_base::Time;
 
 /// Keys in the order of their moments.
 #[derive(Debug)]
-pub(super) struct Agenda<K> {
+pub(in crate::session) struct Agenda<K> {
     moments: BTreeMap<K, Time>,
     order: BTreeSet<(Time, K)>,
 }
 
 impl<K: Ord + Copy> Agenda<K> {
-    pub(super) fn new() -> Self {
+    pub(in crate::session) fn new() -> Self {
         Agenda { moments: BTreeMap::new(), order: BTreeSet::new() }
     }
 
     /// Sets a key's moment, or removes the key.
-    pub(super) fn set(&mut self, key: K, moment: Option<Time>) {
+    pub(in crate::session) fn set(&mut self, key: K, moment: Option<Time>) {
         let before = match moment {
             Some(moment) => self.moments.insert(key, moment),
             None => self.moments.remove(&key),
@@ -29,16 +29,16 @@ impl<K: Ord + Copy> Agenda<K> {
     }
 
     /// The key that is due first.
-    pub(super) fn first(&self) -> Option<(Time, K)> {
+    pub(in crate::session) fn first(&self) -> Option<(Time, K)> {
         self.order.first().copied()
     }
 
     /// The key that is due first, if it is due.
-    pub(super) fn due(&self, now: Time) -> Option<K> {
+    pub(in crate::session) fn due(&self, now: Time) -> Option<K> {
         self.first().filter(|(moment, _)| *moment <= now).map(|(_, key)| key)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::session) fn len(&self) -> usize {
         self.order.len()
     }
 }

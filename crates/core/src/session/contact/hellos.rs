@@ -39,7 +39,7 @@ pub(super) struct Hellos {
 impl Hellos {
     pub(super) fn load(me: IdentityKey, tx: &dyn Tx) -> Hellos {
         let mut until = Agenda::new();
-        for (key, row) in rows_of(tx, Table::Hellos, &me) {
+        for (key, row) in rows_of(tx, Table::Hellos, &me.0) {
             let id = key.last_chunk().expect("a key ends in the greeting's name");
             let (_, moment) = decode(&row).expect("our own rows are readable");
             until.set(HelloId(*id), Some(moment));

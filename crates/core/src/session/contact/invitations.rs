@@ -56,7 +56,7 @@ pub(super) fn keep(
     if terms.expires_hours <= hours_of(now) {
         return Err(NotDone::InvitationExpired);
     }
-    if rows_of(tx, Table::Invitations, me).len() >= INVITATIONS_MAX {
+    if rows_of(tx, Table::Invitations, &me.0).len() >= INVITATIONS_MAX {
         return Err(NotDone::Full);
     }
     Row { secret: secret.clone(), terms, used: 0 }.store(tx, me);
@@ -90,7 +90,7 @@ pub(super) fn using(tx: &mut dyn Tx, me: &IdentityKey, id: InvitationId, hours: 
 
 /// All of them.
 pub(super) fn views(tx: &dyn Tx, me: &IdentityKey) -> Vec<InvitationView> {
-    let rows = rows_of(tx, Table::Invitations, me).into_iter();
+    let rows = rows_of(tx, Table::Invitations, &me.0).into_iter();
     rows.map(|(_, row)| Row::decode(&Zeroizing::new(row)))
         .map(|row| InvitationView { id: row.secret.id(), terms: row.terms, used: row.used })
         .collect()

@@ -38,7 +38,7 @@ mod tests;
 use mainframe_base::{Held, IdentityKey, SessionId, Time};
 
 pub use account::{Account, AccountContact, AccountSession, Belongings, DEVICES_MAX, DOORS_MAX, SESSIONS_MAX};
-use agenda::Agenda;
+pub(super) use agenda::Agenda;
 pub(super) use arriving::check_clock;
 use hellos::{HELLOS_MAX, Hellos, Remembered, Whose};
 pub use invitations::{InvitationView, Terms};
@@ -51,8 +51,9 @@ pub use ports::{Fact, Ignored, Input, NotDone, Output, Standing, Turn, Wish};
 pub use row::Ending;
 use row::{Contact, Stage};
 
+use super::rows_of;
 use crate::crypto::{Card, InvitationId, InvitationSecret, hours_of};
-use crate::store::{Row, Table, Tx};
+use crate::store::{Table, Tx};
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -62,13 +63,13 @@ const DAY_MS: u64 = 24 * HOUR_MS;
 const CLOCK_MINUTES: u32 = 60;
 /// Letters are held on their way for this long at most (docs/protocol/holding.md).
 const WAY_MINUTES: u32 = 72 * 60;
+/// How long a letter that came may still be believed, in milliseconds: it may have been sent an hour ahead of our clock.
+pub(super) const LETTER_GOOD_MS: u64 = (WAY_MINUTES + 2 * CLOCK_MINUTES) as u64 * MINUTE_MS;
 
 /// Contacts of one person (guess; at most 1.5 kB each when nothing is under way).
 const CONTACTS_MAX: usize = 4_096;
 /// Requests that wait for the user. At 2 kB each, a flood of them takes a megabyte, and pushes out the oldest.
 const REQUESTS_MAX: usize = 512;
-/// Rows read from the store at once.
-const PAGE: usize = 256;
 
 /// A person's contacts, requests and invitations.
 ///
@@ -124,7 +125,7 @@ impl Contacts {
         let me = card.identity();
         let hellos = Hellos::load(me, turn.tx);
         let mut contacts = Contacts { me, card, contacts: 0, retries: Agenda::new(), requests: Agenda::new(), hellos };
-        for (key, _) in rows_of(turn.tx, Table::Contacts, &me) {
+        for (key, _) in rows_of(turn.tx, Table::Contacts, &me.0) {
             let peer = IdentityKey(*key.last_chunk().expect("a key ends in the peer's"));
             let contact = Contact::load(turn.tx, &me, &peer).expect("just read");
             contacts.contacts += 1;
@@ -234,21 +235,5 @@ impl Contacts {
         self.retries.set(peer, stage.and_then(|(stage, _)| stage.retry()?.next));
         let asked = stage.filter(|(stage, _)| matches!(stage, Stage::Asked { .. }));
         self.requests.set(peer, asked.map(|(_, since)| since));
-    }
-}
-
-/// All rows of a person in a table.
-fn rows_of(tx: &dyn Tx, table: Table, me: &IdentityKey) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    loop {
-        let after = rows.last().map_or(me.0.to_vec(), |(key, _)| key.clone());
-        let page = tx.scan(table, Some(&after), PAGE);
-        let whole = page.len() == PAGE;
-        let mine: Vec<Row> = page.into_iter().take_while(|(key, _)| key.starts_with(&me.0)).collect();
-        let all_mine = mine.len() == PAGE;
-        rows.extend(mine);
-        if !(whole && all_mine) {
-            return rows;
-        }
     }
 }

@@ -12,7 +12,7 @@ impl Contacts {
     /// All whom the user chose, as another device of the person gets to know them. Requests are not among them: they are
     /// answered on one device.
     pub fn told(&self, tx: &dyn Tx) -> Vec<AccountContact> {
-        let peers = rows_of(tx, Table::Contacts, &self.me);
+        let peers = rows_of(tx, Table::Contacts, &self.me.0);
         let peers = peers.iter().filter_map(|(key, _)| key.last_chunk().copied().map(IdentityKey));
         peers.filter_map(|peer| self.told_of(tx, &peer)).take(CONTACTS_MAX).collect()
     }

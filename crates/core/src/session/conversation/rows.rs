@@ -77,7 +77,7 @@ impl Conversation {
             let epoch = EpochId(key.get(16..)?.try_into().ok()?);
             Some((epoch, Ordering::decode(&row, pace).ok()?))
         };
-        let orderings = rows_of(tx, Table::Decisions, &id).into_iter().filter_map(ordering).collect();
+        let orderings = rows_of(tx, Table::Decisions, &id.0).into_iter().filter_map(ordering).collect();
         let deciding = head.parent.unwrap_or(head.current);
         let branch = head.parent.map(|parent| Branch { parent, snapshot: mls_rows(tx, &id, SNAPSHOT) });
         Some(Conversation {
@@ -118,7 +118,7 @@ impl Conversation {
     /// Forgets every secret of the session. What was said stays.
     pub(in crate::session) fn delete(&self, tx: &mut dyn Tx) {
         for table in [Table::Epochs, Table::Chains, Table::Secrets, Table::Commits, Table::Decisions] {
-            for (key, _) in rows_of(tx, table, &self.id) {
+            for (key, _) in rows_of(tx, table, &self.id.0) {
                 tx.delete(table, &key);
             }
         }
@@ -133,7 +133,7 @@ impl Conversation {
 
     pub(super) fn drop_snapshot(&self, tx: &mut dyn Tx) {
         let of_snapshot = |key: &[u8]| key.get(16) == Some(&SNAPSHOT);
-        for (key, _) in rows_of(tx, Table::Secrets, &self.id).iter().filter(|(key, _)| of_snapshot(key)) {
+        for (key, _) in rows_of(tx, Table::Secrets, &self.id.0).iter().filter(|(key, _)| of_snapshot(key)) {
             tx.delete(Table::Secrets, key);
         }
     }
@@ -191,7 +191,7 @@ impl Conversation {
 
 fn mls_rows(tx: &dyn Tx, session: &SessionId, which: u8) -> Rows {
     let mut rows = Rows::new();
-    for (key, value) in rows_of(tx, Table::Secrets, session) {
+    for (key, value) in rows_of(tx, Table::Secrets, &session.0) {
         if key.get(16) == Some(&which) {
             rows.insert(key[17..].to_vec(), Zeroizing::new(value));
         }
@@ -204,7 +204,7 @@ fn candidates(tx: &dyn Tx, session: &SessionId, epoch: &EpochId) -> BTreeMap<Com
         let id = CommitId(key.strip_prefix(&decision_key(session, epoch)[..])?.try_into().ok()?);
         Some((id, bytes))
     };
-    rows_of(tx, Table::Commits, session).into_iter().filter_map(of_epoch).collect()
+    rows_of(tx, Table::Commits, &session.0).into_iter().filter_map(of_epoch).collect()
 }
 
 fn secret_key(session: &SessionId, which: u8, key: &[u8]) -> Vec<u8> {
