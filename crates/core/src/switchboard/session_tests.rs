@@ -298,6 +298,21 @@ fn who_starts_again_before_his_commit_was_heard_says_it_again() {
 }
 
 #[test]
+fn who_starts_again_while_he_waits_for_his_turn_still_wants_what_he_wanted() {
+    let mut rehearsal = Rehearsal::of(4);
+    let session = group(&mut rehearsal, 4);
+    for device in 0..4 {
+        // One of the four committed last, and has three turns to wait.
+        rehearsal.order(device, Order::Renew(session)).unwrap();
+        rehearsal.crash(device);
+    }
+    let before = rehearsal.sessions(0).iter().find(|view| view.id == session).unwrap().epoch;
+    rehearsal.pass(10 * MINUTE_MS);
+    let epoch = rehearsal.sessions(0).iter().find(|view| view.id == session).unwrap().epoch;
+    assert_eq!(epoch, before + 4);
+}
+
+#[test]
 fn who_lacks_a_commit_gets_it_though_others_were_decided_since() {
     let mut rehearsal = Rehearsal::of(5);
     let session = group(&mut rehearsal, 5);

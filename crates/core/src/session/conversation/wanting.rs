@@ -72,6 +72,7 @@ impl Conversation {
         }
         if !self.wants.queue.iter().any(|(_, other)| *other == want) {
             self.wants.queue.push_back((scene.now, want));
+            self.is_dirty = true;
         }
         self.pursue(scene);
         self.flush(scene);
