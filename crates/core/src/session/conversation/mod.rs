@@ -337,8 +337,7 @@ impl Conversation {
         self.flush(scene);
     }
 
-    /// The node was started again: what had to be said about commits is said again, for it may not have left. Of the last
-    /// one that counts, too: who heard of it was known to our memory only.
+    /// The node was started again: what had to be said about commits is said again, for it may not have left.
     pub(super) fn resume(&mut self, scene: &mut Scene<'_>) {
         let mut decided: Vec<(u64, EpochId)> =
             self.epochs.values().map(|epoch| (epoch.facts.number, epoch.facts.id)).collect();

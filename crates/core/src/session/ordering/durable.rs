@@ -25,6 +25,8 @@ pub(super) struct Durable {
     pub(super) removals: BTreeSet<Removal>,
     pub(super) liars: BTreeSet<Leaf>,
     pub(super) certificates: BTreeMap<CommitId, Certificate>,
+    /// Who has said anything about this epoch: it knows that there is something to find out, and asks if it must.
+    pub(super) heard: BTreeSet<Leaf>,
     /// We vote at no ballot below this one any more.
     pub(super) promised: u32,
     /// Our latest vote.
@@ -43,6 +45,7 @@ impl Durable {
             removals: BTreeSet::new(),
             liars: BTreeSet::new(),
             certificates: BTreeMap::new(),
+            heard: BTreeSet::new(),
             promised: 0,
             accepted: None,
             opened: None,
@@ -65,6 +68,13 @@ impl Durable {
         self.winner().or(self.accepted.map(|vote| vote.commit))
     }
 
+    /// Of whom nothing about this epoch was heard: neither by us nor by those who certified.
+    pub(super) fn unheard(&self) -> Vec<Leaf> {
+        let told: BTreeSet<Leaf> = self.certificates.values().flat_map(Certificate::leaves).collect();
+        let is_heard = |leaf: &Leaf| *leaf == self.me || self.heard.contains(leaf) || told.contains(leaf);
+        self.roster.leaves().filter(|leaf| !is_heard(leaf)).collect()
+    }
+
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         out.push(VERSION);
         self.me.put(out);
@@ -77,6 +87,8 @@ impl Durable {
         put_list(out, &liars, |out, leaf| leaf.put(out));
         let certificates: Vec<_> = self.certificates.values().collect();
         put_list(out, &certificates, |out, certificate| certificate.put(out));
+        let heard: Vec<_> = self.heard.iter().collect();
+        put_list(out, &heard, |out, leaf| leaf.put(out));
         out.extend_from_slice(&self.promised.to_be_bytes());
         put_accepted(out, self.accepted);
         out.extend_from_slice(&[self.opened.is_some().into(), self.gave_up.into()]);
@@ -96,6 +108,7 @@ impl Durable {
         let liars = ascending(reader.list(LEAVES_MAX, Leaf::read)?, |leaf| *leaf)?;
         let certificates = reader.list(CERTIFICATES_MAX, Certificate::read)?;
         let certificates = ascending(certificates, |certificate| certificate.vote.commit)?;
+        let heard = ascending(reader.list(LEAVES_MAX, Leaf::read)?, |leaf| *leaf)?;
         let (promised, accepted) = (reader.u32()?, read_optional_vote(reader)?);
         let (is_opened, gave_up, opened) = (read_flag(reader)?, read_flag(reader)?, Time(reader.u64()?));
         if accepted.is_some_and(|vote| vote.ballot > promised) || (!is_opened && opened != Time(0)) {
@@ -108,6 +121,7 @@ impl Durable {
             removals: removals.into_keys().collect(),
             liars: liars.into_keys().collect(),
             certificates,
+            heard: heard.into_keys().collect(),
             promised,
             accepted,
             opened: is_opened.then_some(opened),

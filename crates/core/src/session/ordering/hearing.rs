@@ -19,10 +19,10 @@ impl Ordering {
         if signed.from == self.durable.me {
             return Ok(());
         }
-        if !signed.verifies(scene.notary) {
+        if !self.has_checked(signed) && !signed.verifies(scene.notary) {
             return Err(Fault::BadSignature);
         }
-        self.telling.note_heard_from(signed.from);
+        self.note_heard_from(signed.from);
         let is_behind = self.is_behind(signed);
         match &signed.statement {
             Statement::Ask | Statement::Known(_) => {}
@@ -30,12 +30,30 @@ impl Ordering {
             Statement::Prepare(ballot) => self.hear_prepare(signed.from, *ballot, scene)?,
             Statement::Promise(promise) => self.hear_promise(signed, *promise),
             Statement::Propose(proposal) => self.hear_proposal(signed.from, proposal, scene)?,
-            Statement::Certificate(certificate) => self.hear_certificate(certificate, scene)?,
+            Statement::Certificate { certificate, unheard } => {
+                self.hear_certificate(certificate, scene)?;
+                self.answer_roll_call(certificate, unheard, scene);
+            }
         }
         if is_behind {
             self.telling.show_to_somebody_behind(scene.now, self.show_after_ms());
         }
         Ok(())
+    }
+
+    /// That everybody knows what counts is kept, or it would all be told again after every restart; who was heard until
+    /// then is kept whenever something else is.
+    fn note_heard_from(&mut self, leaf: Leaf) {
+        let is_decided = !self.durable.certificates.is_empty();
+        if self.durable.heard.insert(leaf) && is_decided && self.durable.unheard().is_empty() {
+            self.is_changed = true;
+        }
+    }
+
+    /// Whether this is a vote that was heard before: votes are said again until everybody knows.
+    fn has_checked(&self, signed: &Signed) -> bool {
+        let Statement::Vote(vote) = signed.statement else { return false };
+        self.tally.has_checked(signed.from, vote, &signed.signature)
     }
 
     /// Whether who says this does not know yet what we know to count. A first vote for it proves nothing: it may have been
@@ -44,7 +62,7 @@ impl Ordering {
         let certificates = &self.durable.certificates;
         match &signed.statement {
             _ if certificates.is_empty() => false,
-            Statement::Certificate(certificate) => !certificates.contains_key(&certificate.vote.commit),
+            Statement::Certificate { certificate, .. } => !certificates.contains_key(&certificate.vote.commit),
             Statement::Known(_) => false,
             Statement::Vote(vote) => {
                 !certificates.contains_key(&vote.commit) || self.tally.contains(signed.from, *vote)
@@ -108,25 +126,23 @@ impl Ordering {
             if self.durable.certificates.len() == 1 {
                 self.telling.leave_it_to_others(scene.now);
             }
-            self.answer_roll_call(certificate, scene);
             return Ok(());
         }
         let weight = self.durable.roster.weigh(certificate.leaves());
-        if weight < self.durable.roster.quorum(vote.ballot) || !certificate.verifies(scene.notary) {
+        if weight < self.durable.roster.quorum(vote.ballot) || !certificate.verifies(scene.notary, &self.tally) {
             return Err(Fault::BadSignature);
         }
         self.certify(certificate.clone());
         for (leaf, signature) in &certificate.votes {
             self.record(*leaf, vote, *signature, scene);
         }
-        self.answer_roll_call(certificate, scene);
         Ok(())
     }
 
-    /// Whoever shows a certificate quotes every vote it heard, and shows it again until it has heard from all: who is
-    /// missing says that he knows.
-    fn answer_roll_call(&mut self, certificate: &Certificate, scene: &mut OrderingScene<'_>) {
-        if certificate.leaves().all(|leaf| leaf != self.durable.me) {
+    /// Whoever shows a certificate shows it again until it has heard from all: who is missing says that he knows, and
+    /// nobody else needs to. Somebody who wakes hears it many times at once, and answers once.
+    fn answer_roll_call(&mut self, certificate: &Certificate, unheard: &[Leaf], scene: &mut OrderingScene<'_>) {
+        if unheard.contains(&self.durable.me) && self.telling.may_answer(scene.now, self.pace.first_resay_ms()) {
             self.say(Statement::Known(certificate.vote.commit), scene.notary);
         }
     }

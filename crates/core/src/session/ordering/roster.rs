@@ -79,6 +79,11 @@ impl Roster {
         self.persons == 1
     }
 
+    /// All leaves, in ascending order.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = Leaf> {
+        self.seats.iter().map(|seat| seat.leaf)
+    }
+
     pub(super) fn contains(&self, leaf: Leaf) -> bool {
         self.position(leaf).is_some()
     }

@@ -167,11 +167,62 @@ fn a_certificate_convinces_whoever_was_away_and_a_forged_one_nobody() {
     let mut member = Alone::of(5);
     member.sees(commit(1, 1));
     assert_eq!(member.tries(4, certificate(0, 1, &[1, 2, 3])), Err(Fault::BadSignature));
-    let Statement::Certificate(mut forged) = certificate(0, 1, &[1, 2, 3, 4]) else { unreachable!() };
+    let Statement::Certificate { certificate: mut forged, .. } = certificate(0, 1, &[1, 2, 3, 4]) else {
+        unreachable!()
+    };
     forged.votes[2].1 = Signature([0; 64]);
-    assert_eq!(member.tries(4, Statement::Certificate(forged)), Err(Fault::BadSignature));
+    assert_eq!(
+        member.tries(4, Statement::Certificate { certificate: forged, unheard: Vec::new() }),
+        Err(Fault::BadSignature)
+    );
     member.hears(4, certificate(0, 1, &[1, 2, 3, 4]));
     assert_eq!(member.out.facts, [OrderingFact::Final(id(1))]);
+}
+
+#[test]
+fn who_was_not_heard_from_says_that_he_knows_and_nobody_else_does() {
+    let mut member = Alone::of(5);
+    member.sees(commit(1, 1));
+    member.hears(4, certificate(0, 1, &[1, 2, 3, 4]));
+    assert!(!member.said().any(|said| matches!(said, Statement::Known(_))), "it was not asked");
+    let Statement::Certificate { certificate, .. } = certificate(0, 1, &[1, 2, 3, 4]) else { unreachable!() };
+    let shown = Statement::Certificate { certificate, unheard: vec![Leaf(0)] };
+    let answers = |member: &Alone| member.said().filter(|said| **said == Statement::Known(id(1))).count();
+    (2..5).for_each(|leaf| member.hears(leaf, shown.clone()));
+    assert_eq!(answers(&member), 1, "once to all who ask at once");
+    member.wake(Time(60 * DELAY_MS));
+    member.hears(4, shown);
+    assert_eq!(answers(&member), 2, "for the answer may have been lost");
+}
+
+#[test]
+fn who_shows_what_counts_names_those_it_has_not_heard_from() {
+    let mut member = Alone::of(7);
+    member.sees(commit(1, 1));
+    member.wake(VOTED);
+    member.hears(5, Statement::Ask);
+    (1..5).for_each(|leaf| member.hears(leaf, vote(0, 1)));
+    assert!(member.ordering.final_commit().is_none(), "six of seven are needed");
+    member.hears(4, certificate(0, 1, &[0, 1, 2, 3, 4, 5]));
+    member.wake(Time(60 * DELAY_MS));
+    let unheard = member.said().filter_map(|said| {
+        if let Statement::Certificate { unheard, .. } = said { Some(unheard.clone()) } else { None }
+    });
+    assert_eq!(unheard.last(), Some(vec![Leaf(6)]));
+}
+
+#[test]
+fn when_all_were_heard_from_a_restart_makes_nobody_say_it_again() {
+    let mut member = Alone::of(5);
+    member.sees(commit(1, 1));
+    member.wake(VOTED);
+    (1..5).for_each(|leaf| member.hears(leaf, vote(0, 1)));
+    member.wake(Time(60 * DELAY_MS));
+    let said = member.said().count();
+    member.restart();
+    member.wake(Time(90 * DELAY_MS));
+    assert_eq!(member.said().count(), said);
+    assert_eq!(member.ordering.next_wake(), None);
 }
 
 #[test]
@@ -367,5 +418,6 @@ fn propose(ballot: u32, commit: u8, promises: &[(u32, Option<(u32, u8)>)]) -> St
 
 fn certificate(ballot: u32, commit: u8, leaves: &[u32]) -> Statement {
     let sign = |leaf: &u32| (Leaf(*leaf), Seal(Leaf(*leaf)).sign(&vote(ballot, commit).encode()));
-    Statement::Certificate(Certificate { vote: full((ballot, commit)), votes: leaves.iter().map(sign).collect() })
+    let votes = leaves.iter().map(sign).collect();
+    Statement::Certificate { certificate: Certificate { vote: full((ballot, commit)), votes }, unheard: Vec::new() }
 }

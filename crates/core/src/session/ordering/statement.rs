@@ -7,6 +7,7 @@ use mainframe_base::Fault;
 
 use super::commit::CommitId;
 use super::roster::{LEAVES_MAX, Leaf};
+use super::tally::Tally;
 use crate::codec::{Reader, put_list};
 
 /// A leaf's signature over the bytes of a statement, and whatever names the group and the epoch.
@@ -81,8 +82,13 @@ pub enum Statement {
     Promise(Promise),
     /// Vote for this.
     Propose(Proposal),
-    /// This counts.
-    Certificate(Certificate),
+    /// This counts; whoever has not been heard from is to say that he knows.
+    Certificate {
+        /// The proof.
+        certificate: Certificate,
+        /// Of whom nothing about this epoch was heard, in ascending order.
+        unheard: Vec<Leaf>,
+    },
     /// I know that this counts.
     Known(CommitId),
 }
@@ -121,9 +127,10 @@ impl Statement {
                 out.push(4);
                 proposal.put(&mut out);
             }
-            Statement::Certificate(certificate) => {
+            Statement::Certificate { certificate, unheard } => {
                 out.push(5);
                 certificate.put(&mut out);
+                put_list(&mut out, unheard, |out, leaf| leaf.put(out));
             }
             Statement::Known(commit) => {
                 out.push(6);
@@ -143,7 +150,11 @@ impl Statement {
                 Ok(Statement::Promise(Promise { ballot, accepted: read_accepted(reader, ballot)? }))
             }
             4 => Proposal::read(reader).map(Statement::Propose),
-            5 => Certificate::read(reader).map(Statement::Certificate),
+            5 => {
+                let certificate = Certificate::read(reader)?;
+                let unheard = ascending(reader.list(LEAVES_MAX, Leaf::read)?, |leaf| *leaf)?;
+                Ok(Statement::Certificate { certificate, unheard })
+            }
             6 => CommitId::read(reader).map(Statement::Known),
             _ => Err(Fault::UnknownFrame),
         }
@@ -222,10 +233,12 @@ impl Proposal {
 }
 
 impl Certificate {
-    /// Whether everyone quoted really voted so.
-    pub(super) fn verifies(&self, notary: &dyn Notary) -> bool {
+    /// Whether everyone quoted really voted so; what was checked when it was heard is not checked again.
+    pub(super) fn verifies(&self, notary: &dyn Notary, tally: &Tally) -> bool {
         let vote = Statement::Vote(self.vote).encode();
-        self.votes.iter().all(|(leaf, signature)| notary.is_signed_by(*leaf, &vote, signature))
+        self.votes.iter().all(|(leaf, signature)| {
+            tally.has_checked(*leaf, self.vote, signature) || notary.is_signed_by(*leaf, &vote, signature)
+        })
     }
 
     pub(super) fn leaves(&self) -> impl Iterator<Item = Leaf> {
@@ -279,7 +292,7 @@ fn ascending<T>(items: Vec<T>, leaf: impl Fn(&T) -> Leaf) -> Result<Vec<T>, Faul
 
 #[cfg(test)]
 mod tests {
-    use proptest::collection::{btree_map, vec};
+    use proptest::collection::{btree_map, btree_set, vec};
     use proptest::option;
     use proptest::prelude::*;
 
@@ -315,8 +328,10 @@ mod tests {
     #[test]
     fn a_leaf_cannot_be_quoted_twice() {
         let votes = vec![(Leaf(3), Signature([0; 64])); 2];
-        let statement =
-            Statement::Certificate(Certificate { vote: Vote { ballot: 0, commit: CommitId([0; 32]) }, votes });
+        let statement = Statement::Certificate {
+            certificate: Certificate { vote: Vote { ballot: 0, commit: CommitId([0; 32]) }, votes },
+            unheard: Vec::new(),
+        };
         let signed = Signed { from: Leaf(3), statement, signature: Signature([0; 64]) };
         assert_eq!(Signed::decode(&signed.encode()), Err(Fault::Impossible));
     }
@@ -356,9 +371,10 @@ mod tests {
                 let quote = |(leaf, (accepted, signature))| QuotedPromise { leaf: Leaf(leaf), accepted, signature };
                 Statement::Propose(Proposal { vote, promises: quotes.into_iter().map(quote).collect() })
             }),
-            (vote(0..u32::MAX), votes).prop_map(|(vote, votes)| {
+            (vote(0..u32::MAX), votes, btree_set(any::<u32>(), 0..5)).prop_map(|(vote, votes, unheard)| {
                 let votes = votes.into_iter().map(|(leaf, signature)| (Leaf(leaf), signature)).collect();
-                Statement::Certificate(Certificate { vote, votes })
+                let unheard = unheard.into_iter().map(Leaf).collect();
+                Statement::Certificate { certificate: Certificate { vote, votes }, unheard }
             }),
         ]
     }

@@ -42,6 +42,12 @@ impl Tally {
         votes.get(&leaf).is_some_and(|(known, _)| *known == vote)
     }
 
+    /// Whether this very signature was checked when the vote was recorded.
+    pub(super) fn has_checked(&self, leaf: Leaf, vote: Vote, signature: &Signature) -> bool {
+        let votes = if vote.ballot == 0 { &self.open } else { &self.latest };
+        votes.get(&leaf).is_some_and(|(known, of)| *known == vote && of == signature)
+    }
+
     /// The proof that a vote's commit counts, if enough leaves voted so. Liars' votes do not help.
     pub(super) fn certificate(&self, vote: Vote, roster: &Roster, liars: &BTreeSet<Leaf>) -> Option<Certificate> {
         let votes = if vote.ballot == 0 { &self.open } else { &self.latest };

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use mainframe_base::Time;
 
 use super::commit::CommitId;
-use super::roster::Leaf;
 use super::statement::{Certificate, Promise, Signed, Statement};
 use super::{GIVE_UP_AFTER_MS, Ordering, OrderingScene};
 
@@ -18,8 +17,8 @@ pub(super) struct Telling {
     show_at: Option<Time>,
     is_somebody_behind: bool,
     needed: BTreeSet<CommitId>,
-    /// Who has said anything about this epoch: it knows that there is something to find out, and asks if it must.
-    heard_from: BTreeSet<Leaf>,
+    /// When we last said that we know.
+    answered: Option<Time>,
 }
 
 /// When we repeat ourselves next, and after how long a silence.
@@ -60,8 +59,13 @@ impl Telling {
         self.again = None;
     }
 
-    pub(super) fn note_heard_from(&mut self, leaf: Leaf) {
-        self.heard_from.insert(leaf);
+    /// Whether we have not answered within this span; we do so now.
+    pub(super) fn may_answer(&mut self, now: Time, span_ms: u64) -> bool {
+        let may = self.answered.is_none_or(|at| now.since_ms(at) >= span_ms);
+        if may {
+            self.answered = Some(now);
+        }
+        may
     }
 
     pub(super) fn next_wake(&self) -> Option<Time> {
@@ -143,7 +147,8 @@ impl Ordering {
             let heard = self.tally.certificate(known.vote, &durable.roster, &durable.liars);
             heard.filter(|heard| heard.votes.len() > known.votes.len()).unwrap_or_else(|| known.clone())
         };
-        durable.certificates.values().map(fullest).map(Statement::Certificate).collect()
+        let show = |certificate| Statement::Certificate { certificate, unheard: durable.unheard() };
+        durable.certificates.values().map(fullest).map(show).collect()
     }
 
     /// Whether something is left to find out, or to make known to members who may not even know that there is.
@@ -159,9 +164,7 @@ impl Ordering {
     }
 
     fn is_known_to_all(&self) -> bool {
-        let told = self.durable.certificates.values().flat_map(Certificate::leaves);
-        let known: BTreeSet<_> = self.telling.heard_from.iter().copied().chain(told).chain([self.durable.me]).collect();
-        self.durable.roster.weigh(known) == self.durable.roster.total()
+        self.durable.unheard().is_empty()
     }
 
     /// Our latest words, as far as they may still be needed.
