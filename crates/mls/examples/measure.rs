@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 const ROUNDS: usize = 21;
-const SIZES: [usize; 6] = [2, 8, 20, 50, 100, 128];
+const SIZES: [usize; 6] = [2, 10, 20, 50, 100, 128];
 /// A message that just fits a small cell.
 const MESSAGE_BYTES: usize = 1024;
 /// As long as a certificate of ours.

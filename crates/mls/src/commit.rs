@@ -18,18 +18,21 @@ use crate::storage::SET_BACK_ROW;
 use crate::suite::{LEAVES_MAX, SUITE, TREE_INSIDE_LEAVES_MAX, context_alone_in, context_extensions, credential_of};
 use crate::{Change, CommitFacts, Draft, EpochId, Group, Invitation, Leaf, Newcomer, Uncommitted, Unopened, must};
 
+/// Commits on one epoch whose check is remembered until one of them is merged (guess: more than ever compete among
+/// people who keep to their turns).
+const CHECKED_MAX: usize = 4;
+
 /// A commit that was checked: somebody's, or the one of ours that is pending.
 enum Checked {
     Theirs(Box<StagedCommit>, CommitFacts),
     Pending(CommitFacts),
 }
 
-impl Checked {
-    fn facts(self) -> CommitFacts {
-        match self {
-            Checked::Theirs(_, facts) | Checked::Pending(facts) => facts,
-        }
-    }
+/// Somebody's commit on the present epoch, checked, and what it leads to: the check is most of the work.
+pub(crate) struct CheckedCommit {
+    bytes: Vec<u8>,
+    staged: Box<StagedCommit>,
+    facts: CommitFacts,
 }
 
 impl Group {
@@ -55,7 +58,17 @@ impl Group {
     ///
     /// [`Unopened`]: then it cannot be merged either.
     pub fn inspect(&mut self, commit: &[u8]) -> Result<CommitFacts, Unopened> {
-        self.check_commit(commit).map(Checked::facts)
+        if let Some(known) = self.checked.iter().find(|known| known.bytes == commit) {
+            return Ok(known.facts.clone());
+        }
+        match self.check_commit(commit)? {
+            Checked::Pending(facts) => Ok(facts),
+            Checked::Theirs(staged, facts) => {
+                self.checked.truncate(CHECKED_MAX - 1);
+                self.checked.insert(0, CheckedCommit { bytes: commit.to_vec(), staged, facts: facts.clone() });
+                Ok(facts)
+            }
+        }
     }
 
     /// Merges somebody's commit, or the pending one of ours. A pending commit of ours that did not win is dropped.
@@ -64,7 +77,12 @@ impl Group {
     ///
     /// [`Unopened`], which leaves the group as it was.
     pub fn merge(&mut self, commit: &[u8]) -> Result<CommitFacts, Unopened> {
-        match self.check_commit(commit)? {
+        let known = self.checked.iter().position(|known| known.bytes == commit);
+        let checked = match known.map(|position| self.checked.swap_remove(position)) {
+            Some(known) => Checked::Theirs(known.staged, known.facts),
+            None => self.check_commit(commit)?,
+        };
+        match checked {
             Checked::Pending(facts) => {
                 self.merge_pending();
                 Ok(facts)
@@ -88,6 +106,7 @@ impl Group {
             let provider = Provider::still(&mut self.vault);
             self.mls.merge_pending_commit(&provider).expect("our own commit can be merged");
             self.end_set_back();
+            self.checked.clear();
         }
     }
 
@@ -101,6 +120,7 @@ impl Group {
     /// last: from them the group is taken up again if that check fails.
     fn merge_staged(&mut self, staged: StagedCommit) -> Result<(), Fault> {
         self.write_secrets();
+        self.checked.clear();
         let provider = Provider::still(&mut self.vault);
         if self.mls.merge_staged_commit(&provider, staged).is_err() {
             self.mls = must(load_mls(&mut self.vault), "its rows were just written");

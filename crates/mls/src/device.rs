@@ -14,34 +14,38 @@ const OWN_LABEL: &[u8] = b"mainframe session statement 1\0";
 /// The secret of a device: the seed of an ed25519 key.
 #[expect(missing_debug_implementations, reason = "holds a secret")]
 #[derive(Clone)]
-pub struct DeviceSecret(Secret<32>);
+pub struct DeviceSecret {
+    seed: Secret<32>,
+    /// What follows from the seed, so that it is not computed for every signature; wiped when dropped, as the seed is.
+    signing: SigningKey,
+}
 
 impl DeviceSecret {
     /// Makes a new device.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *seed);
-        DeviceSecret(Secret::new(*seed))
+        DeviceSecret::new(Secret::new(*seed))
     }
 
     /// The device of a stored seed.
     pub fn new(seed: Secret<32>) -> Self {
-        DeviceSecret(seed)
+        DeviceSecret { signing: SigningKey::from_bytes(seed.expose()), seed }
     }
 
     /// The seed, to be stored.
     pub fn expose(&self) -> &Secret<32> {
-        &self.0
+        &self.seed
     }
 
     /// The device's public key.
     pub fn key(&self) -> DeviceKey {
-        DeviceKey(SigningKey::from_bytes(self.0.expose()).verifying_key().to_bytes())
+        DeviceKey(self.signing.verifying_key().to_bytes())
     }
 
     /// Signs what is no message of MLS; checked by [`verify`].
     pub fn sign(&self, bytes: &[u8]) -> Signature {
-        Signature(sign_with(self.0.expose(), &[OWN_LABEL, bytes].concat()))
+        Signature(self.signing.sign(&[OWN_LABEL, bytes].concat()).to_bytes())
     }
 }
 
@@ -58,7 +62,7 @@ pub(crate) fn sign_with(seed: &[u8; 32], bytes: &[u8]) -> [u8; 64] {
 
 impl Signer for DeviceSecret {
     fn sign(&self, payload: &[u8]) -> Result<Vec<u8>, SignerError> {
-        Ok(sign_with(self.0.expose(), payload).to_vec())
+        Ok(self.signing.sign(payload).to_bytes().to_vec())
     }
 
     fn signature_scheme(&self) -> SignatureScheme {

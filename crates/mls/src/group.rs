@@ -7,6 +7,7 @@ use rand_core::CryptoRng;
 use tls_codec::Deserialize as _;
 use zeroize::Zeroizing;
 
+use crate::commit::CheckedCommit;
 use crate::crypto::Crypto;
 use crate::device::{DeviceSecret, verify};
 use crate::key_package::read_welcome;
@@ -28,6 +29,7 @@ pub struct Group {
     pub(crate) device: DeviceSecret,
     /// The number of the epoch to which the group was set back, in which it must not seal.
     pub(crate) set_back_to: Option<u64>,
+    pub(crate) checked: Vec<CheckedCommit>,
 }
 
 /// A device that is in a group.
@@ -75,7 +77,7 @@ impl Group {
         let config = create_config(context);
         let mls = MlsGroup::new_with_group_id(&provider, device, &config, GroupId::from_slice(&id.0), credential)
             .expect("a group of our own suite can be founded");
-        Group { mls, vault, device: device.clone(), set_back_to: None }
+        Group { mls, vault, device: device.clone(), set_back_to: None, checked: Vec::new() }
     }
 
     /// Joins by a Welcome. `secrets` are of the key package that the Welcome [is for](crate::invited), `device` is the
@@ -101,7 +103,7 @@ impl Group {
         let inviter = Leaf(staged.welcome_sender_index().u32());
         let mls = staged.into_group(&provider).map_err(|_| Fault::Impossible)?;
         vault.forget_history();
-        let group = Group { mls, vault, device: device.clone(), set_back_to: None };
+        let group = Group { mls, vault, device: device.clone(), set_back_to: None, checked: Vec::new() };
         group.require_joinable()?;
         Ok(Joined { group, inviter })
     }
@@ -115,7 +117,7 @@ impl Group {
         let mut vault = Vault::stored(rows);
         let mls = load_mls(&mut vault)?;
         let set_back_to = read_set_back(&vault)?;
-        let group = Group { mls, vault, device: device.clone(), set_back_to };
+        let group = Group { mls, vault, device: device.clone(), set_back_to, checked: Vec::new() };
         if group.is_member() && !group.is_ours() {
             return Err(Corrupt);
         }
@@ -204,6 +206,7 @@ impl Group {
         let mut vault = Vault::stored(snapshot);
         let mls = load_mls(&mut vault)?;
         self.mls = mls;
+        self.checked.clear();
         self.vault.replace(vault.rows().clone());
         self.set_back_to = Some(self.epoch());
         self.vault.put(SET_BACK_ROW, &self.epoch().to_be_bytes());

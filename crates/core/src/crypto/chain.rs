@@ -36,7 +36,9 @@ pub struct TagLink {
     pub number: u64,
     /// By what the cell is known.
     pub tag: Tag,
-    secret: Secret<32>,
+    /// From which its secret follows, once it is needed: hundreds of links are awaited for each that comes. What follows
+    /// from it besides, the links behind it, whoever awaits it can find anyway.
+    key: Secret<32>,
 }
 
 impl TagChain {
@@ -106,8 +108,7 @@ impl TagChain {
 impl TagLink {
     fn of(key: &Secret<32>, number: u64) -> TagLink {
         let tag = derive(key, b"tag");
-        let secret = Secret::new(*derive(key, b"cell"));
-        TagLink { number, tag: Tag(*tag.first_chunk().expect("32 bytes begin with 16")), secret }
+        TagLink { number, tag: Tag(*tag.first_chunk().expect("32 bytes begin with 16")), key: key.clone() }
     }
 
     /// Seals a plaintext. `associated` is bound to the body without being in it.
@@ -124,7 +125,8 @@ impl TagLink {
     }
 
     fn body_key(&self, ephemeral: &[u8; 32]) -> BodyKey {
-        BodyKey::new(Secret::new(*blake3::keyed_hash(self.secret.expose(), ephemeral).as_bytes()))
+        let secret = Secret::new(*derive(&self.key, b"cell"));
+        BodyKey::new(Secret::new(*derive(&secret, ephemeral)))
     }
 }
 
@@ -174,7 +176,7 @@ mod tests {
         let reached: Vec<TagLink> = (0..300).map(|_| chain.advance()).collect();
         for milestone in ahead {
             let link = reached.iter().find(|link| link.number == milestone.number).unwrap();
-            assert_eq!((link.tag, link.secret.expose()), (milestone.tag, milestone.secret.expose()));
+            assert_eq!((link.tag, link.key.expose()), (milestone.tag, milestone.key.expose()));
             assert_eq!(link.number % STAGE_LINKS, 0);
         }
     }
