@@ -11,7 +11,7 @@ JOBS ?= 1
 ROUNDS ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint licences measure fuzz needs networks
+.PHONY: help up test lint licences measure fuzz broken needs networks
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -49,6 +49,9 @@ fuzz: needs ## ROUNDS (a million) of damaged frames, records and stores, outside
 	MAINFRAME_FUZZ_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p mainframe-core --lib mutation
 	MAINFRAME_FUZZ_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p mainframe-node --lib store
 	@echo "→ nothing broke"
+
+broken: needs ## break what protects keys and wishes, one at a time: a test has to notice each (ten minutes)
+	@python3 scripts/broken.py
 
 # Rust links with the system's C compiler, and SQLite is compiled from source.
 needs:

@@ -177,14 +177,19 @@ fn a_key_package_is_forgotten_with_its_use() {
     }
 }
 
-/// Guards `prune` in `conversation/mod.rs`, and that `next_wake` knows when it and a renewal are due.
+/// Guards `prune` in `conversation/mod.rs`, of our own keys to an epoch and of MLS's, and that `next_wake` knows when it and a
+/// renewal are due.
 #[test]
 fn while_people_talk_keys_are_renewed_and_old_epochs_forgotten() {
     let mut rehearsal = Rehearsal::of(2);
     let session = rehearsal.befriend(0, 1);
     let first = epochs_of(&rehearsal, 1, session);
-    rehearsal.say(0, session, "lost on the way to the thief");
-    rehearsal.pass(5_000);
+    rehearsal.deaf.insert(1);
+    rehearsal.say(0, session, "heard by a thief alone");
+    rehearsal.pass(1_000);
+    rehearsal.forget_held();
+    let (early, frames) = (Loot::of(&rehearsal, 1), rehearsal.insider.frames.clone());
+    rehearsal.reconnect();
     for day in 0..6 {
         rehearsal.pass(24 * HOUR_MS);
         rehearsal.say(day % 2, session, "still here");
@@ -192,6 +197,8 @@ fn while_people_talk_keys_are_renewed_and_old_epochs_forgotten() {
     rehearsal.pass(HOUR_MS);
     let now = epochs_of(&rehearsal, 1, session);
     assert!(first.iter().all(|epoch| !now.contains(epoch)), "the first epochs are gone");
+    assert!(early.finds(session, &frames, "heard by a thief alone"));
+    assert!(!Loot::of(&rehearsal, 1).finds(session, &frames, "heard by a thief alone"));
     assert!(rehearsal.sessions(1)[0].epoch >= 5, "both renew every day: {}", rehearsal.sessions(1)[0].epoch);
 }
 
