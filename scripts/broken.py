@@ -10,14 +10,17 @@ any more, does not compile, or is not noticed, is an error.
 import argparse
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 COPY = ROOT / "target" / "broken" / "tree"
+# These tests take seconds.
+PATIENCE_S = 300
 # The core compiles in half the time without optimisation, and these tests are short.
-SLOW = ["--config", "profile.dev.package.mainframe-core.opt-level=1"]
+LEAN = ["--config", "profile.dev.package.mainframe-core.opt-level=1"]
 
 
 def main():
@@ -67,13 +70,22 @@ def is_noticed(one):
 
 def passes(test):
     """Whether a test of the core passes in the copy. Exits if it cannot be built, or there is none of this name."""
-    words = ["cargo", "test", "--locked", "-p", "mainframe-core", "--lib", *SLOW]
+    words = ["cargo", "test", "--locked", "-p", "mainframe-core", "--lib", *LEAN]
     target = {**os.environ, "CARGO_TARGET_DIR": str(COPY.parent / "target"), "RUSTFLAGS": "-A warnings"}
     built = subprocess.run([*words, "--no-run"], cwd=COPY, env=target, capture_output=True, text=True)
     if built.returncode:
         sys.exit(f"error: it does not compile:\n{built.stderr}")
-    ran = subprocess.run([*words, "--", test], cwd=COPY, env=target, capture_output=True, text=True)
-    if "running 1 test" not in ran.stdout:
+    ran = subprocess.Popen(
+        [*words, "--", test], cwd=COPY, env=target, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    try:
+        said, _ = ran.communicate(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        sys.exit(f"error: {test} ran for {PATIENCE_S} s")
+    finally:
+        if ran.poll() is None:
+            os.killpg(ran.pid, signal.SIGKILL)
+    if "running 1 test" not in said:
         sys.exit(f"error: there is no test {test}")
     return ran.returncode == 0
 

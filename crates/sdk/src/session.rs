@@ -58,6 +58,9 @@ pub struct Session {
     /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unconfirmed_since_ms: Option<u64>,
+    /// Its cells have a tag that other sessions use too.
+    #[serde(default)]
+    pub shared_topic: bool,
     /// This device was restored from an old copy, and only reads here.
     #[serde(default)]
     pub is_outdated: bool,
@@ -87,6 +90,9 @@ pub struct CreateGroup {
     /// How long relays keep what is said.
     #[serde(default = "a_day")]
     pub hold: Hold,
+    /// Whether its cells have a tag that other groups use too, always the same, instead of tags that nobody has seen before.
+    #[serde(default)]
+    pub shared_topic: bool,
 }
 
 fn a_day() -> Hold {

@@ -13,6 +13,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::seal::{BodyKey, Sealed};
+use super::shared_topic::SharedTopic;
 
 /// Links of a stage: the window of a device in a group (review P26).
 pub const STAGE_LINKS: u64 = 64;
@@ -115,6 +116,23 @@ impl TagLink {
     pub fn seal(&self, rng: &mut impl CryptoRng, associated: &[u8], plaintext: &[u8]) -> Sealed {
         let mut ephemeral = [0; 32];
         rng.fill_bytes(&mut ephemeral);
+        self.seal_with(ephemeral, associated, plaintext)
+    }
+
+    /// The same under a tag that other sessions use too. The key is another for every cell also then: 16 of its bytes are
+    /// random.
+    pub fn seal_in(
+        &self,
+        topic: &SharedTopic,
+        rng: &mut impl CryptoRng,
+        associated: &[u8],
+        plaintext: &[u8],
+    ) -> Sealed {
+        let ephemeral = topic.cover(rng, &self.tag);
+        Sealed { tag: topic.tag(), ..self.seal_with(ephemeral, associated, plaintext) }
+    }
+
+    fn seal_with(&self, ephemeral: [u8; 32], associated: &[u8], plaintext: &[u8]) -> Sealed {
         let body = self.body_key(&ephemeral).seal(associated, &self.tag, plaintext);
         Sealed { tag: self.tag, ephemeral, body }
     }

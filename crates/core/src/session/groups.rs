@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mainframe_base::{Address, IdentityKey, Luminosity, Prefix, SessionId, Time};
+use mainframe_base::{Address, IdentityKey, Prefix, SessionId, Time};
 
 use super::contact::{ContactStanding, Input};
 use super::controls::Control;
@@ -10,11 +10,10 @@ use super::conversation::{Conversation, Offered, Want};
 use super::epoch::Seat;
 use super::first_contact::{Welcome, offers};
 use super::ledger::Message;
-use super::ports::{Answer, Unable};
+use super::ports::{Answer, NewGroup, Unable};
 use super::sessions::{Call, Sessions};
 use super::terms::{Amendment, Forbidden, Kind, NAME_LENGTH_MAX, Place, Terms};
 use crate::store::{Table, Tx};
-use crate::wire::HoldClass;
 
 /// How long keys of several people are waited for, so that one commit adds them all (guess: twice what somebody awake
 /// needs to answer).
@@ -37,11 +36,9 @@ impl Sessions {
         &mut self,
         call: &mut Call<'_>,
         person: IdentityKey,
-        name: String,
-        members: &[IdentityKey],
-        luminosity: Luminosity,
-        hold: HoldClass,
+        group: NewGroup,
     ) -> Result<Answer, Unable> {
+        let NewGroup { name, members, luminosity, hold, shared_topic } = group;
         if name.len() > NAME_LENGTH_MAX {
             return Err(Unable::Name);
         }
@@ -54,9 +51,9 @@ impl Sessions {
         let place = Place { region: Prefix::of(&Address(address), luminosity), owner: None };
         let (kind, admins, places) = (Kind::Group, [person].into(), vec![place]);
         let session = SessionId(id);
-        self.found(call, person, session, Terms { kind, name, admins, places, hold, shared_topic: false });
+        self.found(call, person, session, Terms { kind, name, admins, places, hold, shared_topic });
         for member in members {
-            self.ask_for_keys(call, person, session, *member);
+            self.ask_for_keys(call, person, session, member);
         }
         Ok(Answer::Session(session))
     }

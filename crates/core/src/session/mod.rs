@@ -28,7 +28,9 @@ mod window;
 pub use config::SessionConfig;
 pub use conversation::{DeviceView, MemberView, SessionView};
 pub use linking::Waiting;
-pub use ports::{Answer, DeviceFact, DeviceStanding, Order, OwnDevice, Persona, SessionEffect, SessionEvent, Unable};
+pub use ports::{
+    Answer, DeviceFact, DeviceStanding, NewGroup, Order, OwnDevice, Persona, SessionEffect, SessionEvent, Unable,
+};
 pub use sessions::Sessions;
 
 use mainframe_base::{DeviceKey, Secret};

@@ -59,9 +59,7 @@ impl Sessions {
             Order::Contacts { after, limit } => self.contact(call, person, |contacts, turn| {
                 Ok(Answer::Contacts(contacts.contacts(turn.tx, after.as_ref(), limit)))
             }),
-            Order::CreateGroup { name, members, luminosity, hold } => {
-                self.create_group(call, person, name, &members, luminosity, hold)
-            }
+            Order::CreateGroup(group) => self.create_group(call, person, group),
             Order::AddMember(session, member) => self.add_member(call, person, session, member),
             Order::RemoveMember(session, member) => self.remove_member(call, person, session, member),
             Order::SetAdmin(session, member, is_admin) => {

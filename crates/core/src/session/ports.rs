@@ -28,6 +28,21 @@ pub struct Persona {
     pub luminosity_floor: Luminosity,
 }
 
+/// A group that is to be founded.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewGroup {
+    /// What it is called.
+    pub name: String,
+    /// Whom to add: contacts one has a session with.
+    pub members: Vec<IdentityKey>,
+    /// How dark its region is, in bits.
+    pub luminosity: Luminosity,
+    /// How long relays keep what is said.
+    pub hold: HoldClass,
+    /// Whether its cells have a tag that other groups use too, instead of tags of their own (docs/protocol/session.md §4).
+    pub shared_topic: bool,
+}
+
 /// What a person asks for.
 #[expect(missing_debug_implementations, reason = "may hold secrets and what people say")]
 pub enum Order {
@@ -64,16 +79,7 @@ pub enum Order {
         limit: usize,
     },
     /// Founds a group.
-    CreateGroup {
-        /// What it is called.
-        name: String,
-        /// Whom to add: contacts one has a session with.
-        members: Vec<IdentityKey>,
-        /// How dark its region is, in bits.
-        luminosity: Luminosity,
-        /// How long relays keep what is said.
-        hold: HoldClass,
-    },
+    CreateGroup(NewGroup),
     /// Adds a contact to a group.
     AddMember(SessionId, IdentityKey),
     /// Removes a member from a group.

@@ -4,16 +4,18 @@ use mainframe_base::{Prefix, Tag, Time};
 use rand_core::CryptoRng;
 
 use super::fragment::{FrameKind, split};
-use crate::crypto::{Sealed, TagLink};
+use crate::crypto::{Sealed, SharedTopic, TagLink};
 use crate::wire::{Cell, CellHeader, Envelope, ExpiryBucket, HoldClass, Parcel};
 
 /// How a session's cells are sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Manner<'a> {
     /// Where to.
     pub(super) places: &'a [Prefix],
     /// How long relays keep them.
     pub(super) hold: HoldClass,
+    /// Under which tag, if not each under its own.
+    pub(super) topic: Option<&'a SharedTopic>,
 }
 
 /// The parcels of one frame: every piece is sealed once, and goes to all places together.
@@ -40,7 +42,10 @@ pub(super) fn parcels(
             tag: Tag([0; 16]),
             ephemeral: [0; 32],
         };
-        let Sealed { tag, ephemeral, body } = link.seal(rng, &envelope.associated(), plaintext);
+        let Sealed { tag, ephemeral, body } = match manner.topic {
+            None => link.seal(rng, &envelope.associated(), plaintext),
+            Some(topic) => link.seal_in(topic, rng, &envelope.associated(), plaintext),
+        };
         let envelope = Envelope { tag, ephemeral, ..envelope };
         for part in &parts {
             let parcel = Parcel::build(envelope, part.iter().copied(), filling(rng), &body);
@@ -73,7 +78,7 @@ mod tests {
     fn a_piece_is_sealed_once_and_opens_wherever_it_arrives() {
         let (mut rng, now) = (ChaCha20Rng::from_seed([1; 32]), Time(1_800_000_000_000));
         let places: [Prefix; 2] = ["010".parse().unwrap(), "111".parse().unwrap()];
-        let manner = Manner { places: &places, hold: HoldClass::Day };
+        let manner = Manner { places: &places, hold: HoldClass::Day, topic: None };
         let mut chain = TagChain::new(Secret::new([5; 32]));
         let mut links = Vec::new();
         let take = |count: usize| {

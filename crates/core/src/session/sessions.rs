@@ -18,9 +18,9 @@ use super::groups::Gathering;
 use super::linking::Links;
 use super::opened_letters::OpenedLetters;
 use super::ports::{Persona, SessionEffect, SessionEvent};
-use crate::crypto::{Card, CardBody, DeviceCertificate, Identity, hours_of};
+use crate::crypto::{Card, CardBody, DeviceCertificate, Identity, SharedTopic, hours_of};
 use crate::store::{Table, Tx};
-use crate::wire::Cell;
+use crate::wire::{Cell, CellHeader};
 
 /// How long a card says it holds: a year (guess: how long a printed one may lie about).
 const CARD_HOURS: u32 = 365 * 24;
@@ -52,6 +52,9 @@ pub struct Sessions {
     pub(super) persons: BTreeMap<IdentityKey, Person>,
     pub(super) conversations: BTreeMap<SessionId, Conversation>,
     slots: BTreeMap<Tag, Slot>,
+    /// Sessions whose cells have a tag that others use too.
+    shared_topics: BTreeMap<SessionId, SharedTopic>,
+    has_new_topic: bool,
     new_tags: Vec<Tag>,
     /// When each session wants to be woken.
     due: BTreeMap<SessionId, Time>,
@@ -78,6 +81,8 @@ impl Sessions {
             persons: BTreeMap::new(),
             conversations: BTreeMap::new(),
             slots: BTreeMap::new(),
+            shared_topics: BTreeMap::new(),
+            has_new_topic: false,
             new_tags: Vec::new(),
             due: BTreeMap::new(),
             agenda: BTreeSet::new(),
@@ -161,14 +166,31 @@ impl Sessions {
         self.conversations.is_empty()
     }
 
-    /// Whether a cell with this tag is awaited.
-    pub fn awaits(&self, tag: &Tag) -> bool {
-        self.slots.contains_key(tag)
+    /// Whether sessions began since the last call whose cells, perhaps some that came before, have a tag that others use
+    /// too.
+    pub fn take_has_new_topic(&mut self) -> bool {
+        std::mem::take(&mut self.has_new_topic)
+    }
+
+    /// By which tags sessions of ours know this cell, if it is theirs: its own, or where that is a shared one, what each
+    /// session of that topic finds in it.
+    pub fn names_of(&self, header: &CellHeader) -> impl Iterator<Item = Tag> {
+        let topics = self.shared_topics.values().filter(|topic| topic.tag() == header.tag);
+        topics.map(|topic| topic.uncover(&header.ephemeral)).chain([header.tag])
+    }
+
+    /// Whether this cell is awaited.
+    pub fn awaits(&self, header: &CellHeader) -> bool {
+        self.slot_of(header).is_some()
+    }
+
+    fn slot_of(&self, header: &CellHeader) -> Option<Slot> {
+        self.names_of(header).find_map(|tag| self.slots.get(&tag)).copied()
     }
 
     /// A cell came whose tag is awaited. Whether it was whole.
     pub fn cell_came(&mut self, now: Time, cell: &Cell, tx: &mut dyn Tx, out: &mut Vec<SessionEffect>) -> bool {
-        let Some(slot) = self.slots.get(&cell.header().tag).copied() else { return false };
+        let Some(slot) = self.slot_of(cell.header()) else { return false };
         let call = &mut Call { now, tx, out };
         self.with(call, slot.session, |conversation, scene| {
             let whole = conversation.cell_came(scene, &slot, cell);
@@ -307,6 +329,10 @@ impl Sessions {
     /// Takes a session up: its tags are awaited and its places listened to.
     pub(super) fn take_up(&mut self, call: &mut Call<'_>, conversation: Conversation, out: Out) {
         let (session, due) = (conversation.id(), conversation.next_wake(&self.config));
+        if conversation.terms().shared_topic {
+            self.shared_topics.insert(session, SharedTopic::of(session));
+            self.has_new_topic = true;
+        }
         self.conversations.insert(session, conversation);
         self.plan(session, due);
         self.attend_places(call, session);
@@ -359,6 +385,7 @@ impl Sessions {
         for (tag, _) in conversation.tags() {
             self.slots.remove(&tag);
         }
+        self.shared_topics.remove(session);
         self.plan(*session, None);
         let person = conversation.person();
         let places = conversation.terms().places.iter().filter(|place| place.owner.is_none_or(|of| of == person));

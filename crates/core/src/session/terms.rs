@@ -49,7 +49,8 @@ pub struct Terms {
     pub places: Vec<Place>,
     /// How long relays keep its cells.
     pub hold: HoldClass,
-    /// Of the whitepaper's constant topic instead of ratcheted tags.
+    /// Whether its cells have the whitepaper's constant topic, a tag that other sessions use too, instead of tags of their
+    /// own.
     pub shared_topic: bool,
 }
 

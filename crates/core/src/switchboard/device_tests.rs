@@ -8,7 +8,7 @@ use super::rehearsal::Rehearsal;
 use super::session_tests::group;
 use crate::crypto::{InvitationSecret, LinkCode, Name};
 use crate::session::contact::{Account, ContactStanding};
-use crate::session::{Answer, DeviceFact, DeviceStanding, Order, SessionEvent, Unable};
+use crate::session::{Answer, DeviceFact, DeviceStanding, NewGroup, Order, SessionEvent, Unable};
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -181,7 +181,13 @@ fn what_begins_on_one_device_later_is_known_to_the_others() {
     let (bob, carol) = (rehearsal.devices[1].key, rehearsal.devices[2].key);
     let hold = crate::wire::HoldClass::Day;
     let luminosity = mainframe_base::Luminosity::new(2).unwrap();
-    let order = Order::CreateGroup { name: "sea".into(), members: vec![bob, carol], luminosity, hold };
+    let order = Order::CreateGroup(NewGroup {
+        name: "sea".into(),
+        members: vec![bob, carol],
+        luminosity,
+        hold,
+        shared_topic: false,
+    });
     let Ok(Answer::Session(sea)) = rehearsal.order(tablet, order) else { panic!("no group") };
     rehearsal.pass(4 * MINUTE_MS);
     rehearsal.say(2, sea, "hello");

@@ -146,7 +146,7 @@ impl Endpoint {
     }
 
     fn keep_foreign(&mut self, now: Time, cell: Cell) {
-        self.foreign_tags.note(&cell, &self.foreign);
+        self.foreign_tags.note(&cell, &self.foreign, &self.sessions);
         self.foreign.put(now, cell);
     }
 
@@ -295,7 +295,7 @@ impl Endpoint {
             Some((OpenedBy::Topic(topic.fingerprint), recognise_topic(&topic.key, ephemeral, tag)?))
         });
         let recognised = persons.chain(topics).last();
-        if self.sessions.awaits(tag) && self.session_cell(now, &cell, tx, out) {
+        if self.sessions.awaits(cell.header()) && self.session_cell(now, &cell, tx, out) {
             self.opened += 1;
             return;
         }

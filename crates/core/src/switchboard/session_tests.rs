@@ -1,23 +1,34 @@
 //! Sessions as people use them, over endpoint halves that hear each other.
 
-use mainframe_base::{Luminosity, SessionId};
+use std::collections::BTreeSet;
+
+use mainframe_base::{Luminosity, SessionId, Tag};
 
 use super::rehearsal::Rehearsal;
+use crate::crypto::SharedTopic;
 use crate::session::contact::{Fact, Terms as InvitationTerms, Whom};
 use crate::session::ledger::MessageState;
-use crate::session::{Answer, Order, SessionEvent, Unable};
+use crate::session::{Answer, NewGroup, Order, SessionEvent, Unable};
 use crate::wire::HoldClass;
 
 const MINUTE_MS: u64 = 60_000;
 
 /// A group of the first so many people, founded by the first of them.
 pub(super) fn group(rehearsal: &mut Rehearsal, members: usize) -> SessionId {
+    group_in(rehearsal, members, false)
+}
+
+fn group_in(rehearsal: &mut Rehearsal, members: usize, shared_topic: bool) -> SessionId {
     for member in 1..members {
         rehearsal.befriend(0, member);
     }
+    found(rehearsal, members, shared_topic)
+}
+
+fn found(rehearsal: &mut Rehearsal, members: usize, shared_topic: bool) -> SessionId {
     let members = (1..members).map(|member| rehearsal.devices[member].key).collect();
-    let luminosity = Luminosity::new(2).unwrap();
-    let order = Order::CreateGroup { name: "river".into(), members, luminosity, hold: HoldClass::Day };
+    let (luminosity, hold) = (Luminosity::new(2).unwrap(), HoldClass::Day);
+    let order = Order::CreateGroup(NewGroup { name: "river".into(), members, luminosity, hold, shared_topic });
     let Ok(Answer::Session(session)) = rehearsal.order(0, order) else { panic!("no group") };
     rehearsal.pass(MINUTE_MS);
     session
@@ -65,6 +76,47 @@ fn a_letter_that_is_played_again_is_not_even_answered() {
         rehearsal.pass(5 * MINUTE_MS);
     }
     assert_eq!(rehearsal.insider.cells.len(), recorded.len(), "whoever sees an answer knows whom the letter is for");
+}
+
+#[test]
+fn groups_that_share_a_topic_are_kept_apart_and_outsiders_see_one_tag_of_few() {
+    let mut rehearsal = Rehearsal::of(4);
+    let other = group_in(&mut rehearsal, 4, true);
+    let one = found(&mut rehearsal, 3, true);
+    rehearsal.insider.cells.clear();
+    for round in 0..20 {
+        rehearsal.say(round % 3, one, &format!("one {round}"));
+        rehearsal.say(round % 3, other, &format!("other {round}"));
+        rehearsal.pass(2_000);
+        rehearsal.crash((round + 1) % 3);
+    }
+    rehearsal.pass(5 * MINUTE_MS);
+    for device in 0..3 {
+        let texts = [rehearsal.texts(device, one), rehearsal.texts(device, other)];
+        assert!(texts.iter().all(|texts| texts.len() == 20), "device {device}");
+        assert!(texts[0].iter().all(|text| text.starts_with("one")));
+    }
+    assert_eq!(rehearsal.texts(3, other).len(), 20);
+    let tags: BTreeSet<Tag> = rehearsal.insider.cells.iter().map(|cell| cell.header().tag).collect();
+    assert!(tags.len() <= 2 && tags.iter().all(SharedTopic::is_one), "{tags:?}");
+}
+
+#[test]
+fn cells_of_a_shared_topic_that_come_before_their_session_are_found_when_it_begins() {
+    let mut rehearsal = Rehearsal::of(3);
+    let session = group_in(&mut rehearsal, 2, true);
+    rehearsal.befriend(0, 2);
+    let newcomer = rehearsal.devices[2].key;
+    rehearsal.order(0, Order::AddMember(session, newcomer)).unwrap();
+    rehearsal.pass(2_000);
+    // His keys are there, and he is not.
+    rehearsal.cut_off.insert(2);
+    rehearsal.pass(30_000);
+    rehearsal.say(0, session, "welcome");
+    rehearsal.pass(500);
+    rehearsal.reconnect_backwards();
+    rehearsal.pass(500);
+    assert_eq!(rehearsal.texts(2, session), ["welcome"]);
 }
 
 #[test]

@@ -1,35 +1,50 @@
 //! Where sessions meet the endpoint half: cells go to them, and what they cause goes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use mainframe_base::{IdentityKey, PacketId, Refusal, ScanKey, Tag, Time};
 
 use super::outbox::Gone;
 use super::{CommandId, Endpoint, EndpointEffect, EndpointEvent, EndpointReply, Outcome, RelayReply};
-use crate::crypto::PersonKeys;
+use crate::crypto::{PersonKeys, SharedTopic};
 use crate::packet::Ring;
 use crate::session::fragment::Fragment;
-use crate::session::{Answer, Order, Persona, SessionEffect, Unable, Waiting};
+use crate::session::{Answer, Order, Persona, SessionEffect, Sessions, Unable, Waiting};
 use crate::store::Tx;
 use crate::wire::Cell;
 
 /// Which recent foreign cells have which tags, for sessions whose keys come later than their cells (review P7).
 #[derive(Default, Debug)]
-pub(super) struct ForeignTags(BTreeMap<Tag, PacketId>);
+pub(super) struct ForeignTags {
+    cells: BTreeMap<Tag, PacketId>,
+    /// Those whose tag many sessions use.
+    shared: BTreeSet<PacketId>,
+}
 
 impl ForeignTags {
     /// Notes a foreign cell.
-    pub(super) fn note(&mut self, cell: &Cell, ring: &Ring) {
-        self.0.insert(cell.header().tag, cell.id());
-        if self.0.len() > 2 * ring.len() + 64 {
-            self.0.retain(|_, id| ring.get(id).is_some());
+    pub(super) fn note(&mut self, cell: &Cell, ring: &Ring, sessions: &Sessions) {
+        let (header, id) = (cell.header(), cell.id());
+        self.cells.extend(sessions.names_of(header).map(|tag| (tag, id)));
+        if SharedTopic::is_one(&header.tag) {
+            self.shared.insert(id);
         }
+        if self.cells.len() + self.shared.len() > 2 * ring.len() + 64 {
+            self.cells.retain(|_, id| ring.get(id).is_some());
+            self.shared.retain(|id| ring.get(id).is_some());
+        }
+    }
+
+    /// Notes all cells of shared tags again: there is a session more that may know them.
+    fn note_shared(&mut self, ring: &Ring, sessions: &Sessions) {
+        let cells = self.shared.iter().filter_map(|id| ring.get(id));
+        self.cells.extend(cells.flat_map(|cell| sessions.names_of(cell.header()).map(|tag| (tag, cell.id()))));
     }
 
     /// The recent cell with this tag.
     fn take(&mut self, tag: &Tag, ring: &mut Ring) -> Option<Cell> {
-        let id = self.0.remove(tag)?;
+        let id = self.cells.remove(tag)?;
         let cell = ring.get(&id).cloned()?;
         ring.remove(&id);
         Some(cell)
@@ -202,6 +217,9 @@ impl Endpoint {
         gone.into_iter().for_each(|gone| self.gone(now, Some(gone), tx, out));
         for scan_key in self.sessions.take_ended_links() {
             self.persons.retain(|person| person.scan_key() != scan_key);
+        }
+        if self.sessions.take_has_new_topic() {
+            self.foreign_tags.note_shared(&self.foreign, &self.sessions);
         }
         for tag in self.sessions.take_new_tags() {
             if let Some(cell) = self.foreign_tags.take(&tag, &mut self.foreign) {

@@ -245,6 +245,9 @@ pub(crate) enum GroupCommand {
         /// How long relays keep what is said for members who are away.
         #[arg(long, value_enum, default_value_t = Hold::Day)]
         hold: Hold,
+        /// Give its cells a tag that other groups use too, always the same, instead of tags that nobody has seen before.
+        #[arg(long)]
+        shared_topic: bool,
         /// Wait until all of them are in.
         #[arg(long)]
         wait: bool,

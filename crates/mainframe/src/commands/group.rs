@@ -5,7 +5,7 @@ use mainframe_sdk::{ChangeSession, CreateGroup, Session, SessionKind};
 
 use super::acquaintance::{Acquaintance, Names, short};
 use super::send;
-use crate::cli::{self, Global, GroupCommand, Hold};
+use crate::cli::{self, Global, GroupCommand};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::reach;
@@ -20,8 +20,17 @@ const REGION_RELAYS: u64 = 50;
 pub(crate) async fn run(global: &Global, wanted: &cli::Group, output: &Output) -> anyhow::Result<()> {
     let me = Acquaintance::of(global, &wanted.me).await?;
     match &wanted.command {
-        GroupCommand::Create { name, members, luminosity, hold, wait } => {
-            create(&me, name, members, *luminosity, *hold, *wait, output).await
+        GroupCommand::Create { name, members, luminosity, hold, shared_topic, wait } => {
+            let mut keys = Vec::new();
+            for member in members {
+                keys.push(me.contact(member).await?);
+            }
+            let luminosity = match luminosity {
+                Some(bits) => *bits,
+                None => darkness(reach::answer(global, me.client.quote(0)).await?.nodes),
+            };
+            let (name, hold, shared_topic) = (name.clone(), send::hold(*hold), *shared_topic);
+            create(&me, CreateGroup { name, members: keys, luminosity, hold, shared_topic }, *wait, output).await
         }
         GroupCommand::Add { group, contact, wait } => {
             let (group, contact) = (self::group(&me, group).await?, me.contact(contact).await?);
@@ -48,27 +57,10 @@ pub(crate) async fn run(global: &Global, wanted: &cli::Group, output: &Output) -
     }
 }
 
-async fn create(
-    me: &Acquaintance<'_>,
-    name: &str,
-    members: &[String],
-    luminosity: Option<u16>,
-    hold: Hold,
-    wait: bool,
-    output: &Output,
-) -> anyhow::Result<()> {
-    let mut keys = Vec::new();
-    for member in members {
-        keys.push(me.contact(member).await?);
-    }
-    let luminosity = match luminosity {
-        Some(bits) => bits,
-        None => darkness(reach::answer(me.global, me.client.quote(0)).await?.nodes),
-    };
-    let request = CreateGroup { name: name.to_owned(), members: keys.clone(), luminosity, hold: send::hold(hold) };
+async fn create(me: &Acquaintance<'_>, request: CreateGroup, wait: bool, output: &Output) -> anyhow::Result<()> {
     let created = reach::answer(me.global, me.client.create_group(me.identity(), &request)).await?;
     if wait {
-        are_members(me, &created.id, &keys, true).await?;
+        are_members(me, &created.id, &request.members, true).await?;
     }
     output.result(&created, || created.id.clone())
 }

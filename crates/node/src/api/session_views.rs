@@ -24,6 +24,7 @@ pub(super) fn session(view: SessionView) -> sdk::Session {
         hold: hold(view.terms.hold),
         epoch: view.epoch,
         unconfirmed_since_ms: view.unconfirmed_since.map(|since| since.0),
+        shared_topic: view.terms.shared_topic,
         is_outdated: view.is_outdated,
         last_sequence: view.last_sequence,
         undelivered: view.counts.open as u64,

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use mainframe_base::SessionId;
-use mainframe_core::session::{Answer, Order, SessionView};
+use mainframe_core::session::{Answer, NewGroup, Order, SessionView};
 use mainframe_sdk as sdk;
 use mainframe_sdk::{AddMember, ApiError, ChangeSession, CreateGroup, CreatedSession, Scope, Sessions};
 
@@ -56,10 +56,10 @@ pub(super) async fn create(
     Payload(request): Payload<CreateGroup>,
 ) -> Result<(StatusCode, Json<CreatedSession>), Failure> {
     let persona = Persona::of(&api, &caller, &person, Scope::Persons)?;
-    let CreateGroup { name, members, luminosity: bits, hold } = request;
+    let CreateGroup { name, members, luminosity: bits, hold, shared_topic } = request;
     let members = members.iter().map(|member| identity(member)).collect::<Result<_, _>>()?;
     let (luminosity, hold) = (luminosity(bits)?, hold_class(hold));
-    let answer = persona.order(Order::CreateGroup { name, members, luminosity, hold }).await?;
+    let answer = persona.order(Order::CreateGroup(NewGroup { name, members, luminosity, hold, shared_topic })).await?;
     let Answer::Session(id) = answer else { return Err(another(&answer)) };
     Ok((StatusCode::CREATED, Json(CreatedSession { id: id.to_string() })))
 }

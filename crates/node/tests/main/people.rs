@@ -161,7 +161,7 @@ async fn whoever_is_removed_from_a_group_reads_no_further() {
     alice.befriend(&bob).await;
     alice.befriend(&carol).await;
     let members = vec![bob.key.clone(), carol.key.clone()];
-    let request = CreateGroup { name: "river".into(), members, luminosity: 0, hold: Hold::Day };
+    let request = CreateGroup { name: "river".into(), members, luminosity: 0, hold: Hold::Day, shared_topic: true };
     let group = alice.client.create_group(&alice.key, &request).await.unwrap().id;
     let members = async |of: &Somebody| match of.client.session(&of.key, &group).await {
         Ok(session) => session.members.len(),
@@ -170,6 +170,7 @@ async fn whoever_is_removed_from_a_group_reads_no_further() {
     for one in [&alice, &bob, &carol] {
         until("all three are in", async || members(one).await == 3).await;
     }
+    assert!(bob.client.session(&bob.key, &group).await.unwrap().shared_topic);
     carol.say(&group, "hello both").await;
     for one in [&alice, &bob] {
         one.heard(&group, &["hello both"]).await;
@@ -294,7 +295,7 @@ async fn what_cannot_be_done_is_answered_with_why_and_what_next() {
         async |to: &str, greeting: &str| refusal(client.add_contact(&ada.key, &AddContact::by(to, greeting)).await);
     let group = async |name: &str, member: &str, luminosity: u16| {
         let members = vec![member.to_owned()];
-        let request = CreateGroup { name: name.into(), members, luminosity, hold: Hold::Day };
+        let request = CreateGroup { name: name.into(), members, luminosity, hold: Hold::Day, shared_topic: false };
         refusal(client.create_group(&ada.key, &request).await)
     };
     for (error, code, why) in [
@@ -327,7 +328,8 @@ async fn what_cannot_be_done_is_answered_with_why_and_what_next() {
         assert!(!error.what.is_empty() && !error.next.is_empty(), "{error}");
     }
 
-    let request = CreateGroup { name: "alone".into(), members: vec![], luminosity: 0, hold: Hold::Day };
+    let request =
+        CreateGroup { name: "alone".into(), members: vec![], luminosity: 0, hold: Hold::Day, shared_topic: false };
     let alone = client.create_group(&ada.key, &request).await.unwrap().id;
     let long = Say { body: Body::text("x".repeat(96 * 1_024 + 1)), stream: 0, kind: 0 };
     assert_eq!(refusal(client.say(&ada.key, &alone, &long).await).code, ErrorCode::TooLong);

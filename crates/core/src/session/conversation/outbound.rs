@@ -4,6 +4,7 @@ use mainframe_base::{Prefix, Refusal};
 use mainframe_mls::{EpochId, Unsealed};
 
 use super::{Conversation, ConversationFact, Post, Scene};
+use crate::crypto::SharedTopic;
 use crate::session::epoch::EpochFacts;
 use crate::session::fragment::FrameKind;
 use crate::session::ledger::{Fact, Frame, Ledger, LedgerOut, LedgerScene, Wish};
@@ -99,7 +100,8 @@ impl Conversation {
         if places.is_empty() {
             return;
         }
-        let manner = Manner { places: &places, hold: self.terms.hold };
+        let topic = self.terms.shared_topic.then(|| SharedTopic::of(session));
+        let manner = Manner { places: &places, hold: self.terms.hold, topic: topic.as_ref() };
         let (now, tx) = (scene.now, &mut *scene.tx);
         let take = |count| epoch.take(now, tx, &session, count);
         match parcels(scene.now, scene.rng, manner, kind, bytes, take) {

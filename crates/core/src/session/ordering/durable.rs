@@ -11,7 +11,7 @@ use super::{CERTIFICATES_MAX, REMOVALS_MAX};
 use crate::codec::{Reader, put_list};
 
 /// Version of the bytes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Most commits kept: two of every author, and those that others named.
 pub(super) const COMMITS_MAX: usize = 4 * LEAVES_MAX;

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use mainframe_base::{Luminosity, SessionId, Time};
 use mainframe_core::crypto::Identity;
 use mainframe_core::session::contact::Whom;
-use mainframe_core::session::{Answer, Order};
+use mainframe_core::session::{Answer, NewGroup, Order};
 use mainframe_core::store::MemoryStore;
 use mainframe_core::wire::HoldClass;
 use rand_chacha::ChaCha20Rng;
@@ -150,7 +150,13 @@ fn pair(world: &mut World) -> SessionId {
 fn found(world: &mut World, persons: usize) -> SessionId {
     let others = (1..persons).map(|who| world.devices[who].owner.key).collect();
     let luminosity = Luminosity::at_most(2);
-    let order = Order::CreateGroup { name: "river".into(), members: others, luminosity, hold: HoldClass::Day };
+    let order = Order::CreateGroup(NewGroup {
+        name: "river".into(),
+        members: others,
+        luminosity,
+        hold: HoldClass::Day,
+        shared_topic: false,
+    });
     let Ok(Answer::Session(session)) = world.order(0, order) else { panic!("a group is founded") };
     rest(world, MINUTE_MS);
     let second = world.devices[1].owner.key;

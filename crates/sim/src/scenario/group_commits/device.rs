@@ -115,7 +115,7 @@ impl Device {
 
     /// A cell arrived: it belongs to a session, or is kept for a while.
     pub(super) fn hear(&mut self, now: Time, cell: Cell) -> Outcome {
-        if self.sessions.awaits(&cell.header().tag) {
+        if self.sessions.awaits(cell.header()) {
             return self.call(now, |sessions, now, store, out| sessions.cell_came(now, &cell, store, out)).1;
         }
         if self.foreign.len() >= FOREIGN_MAX {

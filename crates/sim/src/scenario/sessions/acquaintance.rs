@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use mainframe_core::session::contact::Whom;
-use mainframe_core::session::{Answer, Order};
+use mainframe_core::session::{Answer, NewGroup, Order};
 use mainframe_core::wire::HoldClass;
 
 use super::super::Stage;
@@ -96,7 +96,13 @@ impl Play {
         let Some((founder, members)) = members.split_first() else { return false };
         let members = members.iter().map(|member| self.cast.persons[*member].key).collect();
         let luminosity = draw_luminosity(stage.options.nodes, &mut self.dice);
-        let order = Order::CreateGroup { name: "river".to_owned(), members, luminosity, hold: HoldClass::Day };
+        let order = Order::CreateGroup(NewGroup {
+            name: "river".to_owned(),
+            members,
+            luminosity,
+            hold: HoldClass::Day,
+            shared_topic: false,
+        });
         matches!(self.order(stage, *founder, order), Some(Ok(_)))
     }
 

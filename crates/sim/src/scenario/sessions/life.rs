@@ -15,6 +15,8 @@ use crate::world::Stop;
 const BODY_MAX: usize = 600;
 const LONG_EVERY: usize = 100;
 const LONG_BODY_MAX: usize = 20_000;
+/// When whoever looks on is told what is still outstanding, for a reason that is not to be waited for (guess).
+const TELL_AFTER_MINUTES: u64 = 120;
 /// Groups stay of this many members.
 const MEMBERS: std::ops::Range<usize> = 3..13;
 
@@ -52,6 +54,9 @@ impl Play {
             let outstanding = self.record.outstanding() + self.unsettled(stage);
             if outstanding == 0 || minutes >= PATIENCE_MINUTES {
                 return minutes;
+            }
+            if minutes == TELL_AFTER_MINUTES {
+                self.tell_outstanding(stage);
             }
             self.run_seconds(stage, 60, "what is outstanding arrives");
         }

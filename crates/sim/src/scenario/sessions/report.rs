@@ -25,11 +25,7 @@ impl Play {
             let said = &self.record.said[*number];
             stage.progress.warn(&format!("too early: {} was shown {}", self.name(*person), self.describe(said)));
         }
-        let behind: Vec<&Said> = self.record.said.iter().filter(|said| self.record.is_state_behind(said)).collect();
-        for said in behind.iter().take(TOLD_MAX) {
-            let text = format!("not known to be delivered but {:?}: {}", said.state, self.describe(said));
-            stage.progress.warn(&text);
-        }
+        let behind = self.behind(stage);
         let posts = stage.population.world().posts();
         let (cells, bytes) = (posts.cells - before.0, posts.bytes - before.1);
         let key_reuse = posts.keys_again + posts.bodies_again;
@@ -41,7 +37,7 @@ impl Play {
             ("invented", self.record.invented),
             ("out_of_causal_order", early.len() as u64),
             ("permanent_forks", forks),
-            ("failed_states", behind.len() as u64),
+            ("failed_states", behind),
             ("key_reuse", key_reuse),
             ("tag_reuse", tags_again),
         ];
@@ -70,6 +66,22 @@ impl Play {
         for name in COUNTED {
             stage.put(name, self.counts.get(name).copied().unwrap_or(0));
         }
+    }
+
+    /// Tells what has not come to rest.
+    pub(super) fn tell_outstanding(&mut self, stage: &mut Stage<'_>) {
+        self.final_forks(stage);
+        self.lost(stage);
+        self.behind(stage);
+    }
+
+    fn behind(&self, stage: &Stage<'_>) -> u64 {
+        let behind: Vec<&Said> = self.record.said.iter().filter(|said| self.record.is_state_behind(said)).collect();
+        for said in behind.iter().take(TOLD_MAX) {
+            let text = format!("not known to be delivered but {:?}: {}", said.state, self.describe(said));
+            stage.progress.warn(&text);
+        }
+        behind.len() as u64
     }
 
     fn final_forks(&mut self, stage: &mut Stage<'_>) -> u64 {
