@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use mainframe_base::SessionId;
+use mainframe_base::{SessionId, Tag};
 use mainframe_mls::{DeviceSecret, EpochId, Group, Rows};
 use rand_core::Rng;
 
@@ -233,6 +233,9 @@ fn no_key_is_used_twice_whoever_crashes_goes_back_or_says_it_again() {
     let epochs: Vec<u64> = (0..4).filter_map(standing).collect();
     assert!(messages > 60 && epochs.iter().all(|epoch| *epoch > 3), "{messages} messages, epochs {epochs:?}");
     assert_eq!(reused, 0, "of {messages} messages");
+    let cells = &rehearsal.insider.cells;
+    let tags: BTreeSet<Tag> = cells.iter().map(|cell| cell.header().tag).collect();
+    assert_eq!(tags.len(), cells.len(), "no link of a chain is used twice either");
 }
 
 /// Messages that were sealed, and those of them that cannot be opened after the others of their author, although they can be

@@ -95,7 +95,7 @@ impl Ledger {
         self.rows.put_member(scene.tx, &Member { device, person });
         self.peers.insert(device, Peer::new(self.head.number, scene.now));
         self.changed.peers.insert(device);
-        self.author(device);
+        self.author(device).is_given_up = false;
         self.wait_as_long(scene.now, device);
     }
 

@@ -134,7 +134,7 @@ impl Ledger {
 
     /// How long a cause is waited for.
     pub(super) fn patience_ms(&self, cause: &MessageId) -> u64 {
-        if self.authors.get(&cause.author).is_some_and(|author| author.by_hearsay) {
+        if self.authors.get(&cause.author).is_some_and(|author| author.by_hearsay || author.is_given_up) {
             return self.config.give_up_hearsay_ms;
         }
         if self.members.has(&cause.author) { self.config.give_up_ms } else { self.config.give_up_departed_ms }
@@ -217,6 +217,7 @@ impl Ledger {
     /// Lets a message wait for one cause no more. A cause of another author is given up for this message alone, for who names
     /// what never was must not take that author's messages away.
     fn give_up(&mut self, scene: &mut LedgerScene<'_>, id: MessageId, cause: MessageId) {
+        self.give_up_departed(scene, cause.author);
         if cause.author == id.author {
             let waiters = self.give_up_to(scene, cause.author, cause.number);
             return self.let_through_waiters(scene, waiters);
@@ -224,6 +225,22 @@ impl Ledger {
         scene.fact(Fact::GaveUp(Gap { author: cause.author, first: cause.number, last: cause.number }));
         self.waiting.forget_parent(&id, &cause);
         self.let_through_waiters(scene, vec![id]);
+    }
+
+    /// If an author left, and something of theirs was waited for in vain, nothing that is here waits for them any more: it
+    /// would wait as long for each of their messages.
+    fn give_up_departed(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId) {
+        let departed = !self.members.has(&device);
+        if !departed || self.authors.get(&device).is_none_or(|author| author.is_given_up) {
+            return;
+        }
+        self.author(device).is_given_up = true;
+        self.waiting.waiting_for(device).into_iter().for_each(|id| self.waiting.end_at(id, scene.now));
+        for cause in self.waiting.forget_author(&device) {
+            if !self.is_settled(&cause) && !self.waiting.has(&cause) {
+                scene.fact(Fact::GaveUp(Gap { author: device, first: cause.number, last: cause.number }));
+            }
+        }
     }
 
     /// Lets an author's first message through of those that wait in a circle, which only liars can say.

@@ -56,6 +56,8 @@ pub(super) struct Author {
     pub(super) gaps: Vec<(u64, u64)>,
     /// Whether how far we are was told by who let us in, who may not have heard the author's latest by then.
     pub(super) by_hearsay: bool,
+    /// Whether something of theirs was waited for in vain since they left.
+    pub(super) is_given_up: bool,
 }
 
 impl Author {
@@ -152,7 +154,7 @@ impl Rows {
             row.extend_from_slice(&first.to_be_bytes());
             row.extend_from_slice(&last.to_be_bytes());
         });
-        row.push(u8::from(author.by_hearsay));
+        row.push(u8::from(author.by_hearsay) | u8::from(author.is_given_up) << 1);
         row.extend_from_slice(&author.mark.to_be_bytes());
         tx.put(Table::SessionProgress, &self.device_key(AUTHOR, device), &row);
     }
@@ -286,7 +288,9 @@ fn read_head(reader: &mut Reader<'_>) -> Result<Head, Fault> {
 fn read_author(reader: &mut Reader<'_>) -> Result<Author, Fault> {
     let (contiguous, read) = (reader.u64()?, reader.u64()?);
     let gaps = reader.list(usize::MAX, |reader| Ok((reader.u64()?, reader.u64()?)))?;
-    Ok(Author { contiguous, read, gaps, by_hearsay: reader.u8()? == 1, mark: reader.u32()? })
+    let flags = reader.u8()?;
+    let (by_hearsay, is_given_up) = (flags & 1 != 0, flags & 2 != 0);
+    Ok(Author { contiguous, read, gaps, by_hearsay, is_given_up, mark: reader.u32()? })
 }
 
 fn read_sent(reader: &mut Reader<'_>) -> Result<Sent, Fault> {

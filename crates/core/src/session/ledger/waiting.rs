@@ -205,6 +205,19 @@ impl Waiting {
         }
     }
 
+    /// No message looks for causes by this author any more, beside the one it waits for; says which they were.
+    pub(super) fn forget_author(&mut self, author: &DeviceId) -> BTreeSet<MessageId> {
+        let mut forgotten = BTreeSet::new();
+        for blocked in self.messages.values_mut() {
+            let on = blocked.on;
+            let (theirs, others) =
+                blocked.parents.iter().partition(|parent| parent.author == *author && **parent != on);
+            blocked.parents = others;
+            forgotten.extend::<Vec<MessageId>>(theirs);
+        }
+        forgotten
+    }
+
     /// The message that in the end holds this one up: it waits for something that is not here, and is the first of its
     /// author's if that is what he said before. None if they wait for each other in a circle.
     pub(super) fn root_of(&self, id: MessageId) -> Option<MessageId> {

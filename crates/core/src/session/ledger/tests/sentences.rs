@@ -237,10 +237,29 @@ fn a_cause_that_is_here_and_waits_itself_is_not_given_up() {
     get_message(&mut room, CLEO, message(id(DORA, 1), &[id(ANNA, 1), id(BERT, 1)]));
     woken(&mut room, CLEO, 1_800_000);
     get_message(&mut room, CLEO, message(id(BERT, 1), &[id(ANNA, 1)]));
-    woken(&mut room, CLEO, 2_000_000);
+    woken(&mut room, CLEO, 1_700_000);
     assert!(names(&room, CLEO).is_empty());
-    woken(&mut room, CLEO, 2_000_000);
+    woken(&mut room, CLEO, 200_000);
     assert_eq!(names(&room, CLEO), [id(BERT, 1), id(DORA, 1)]);
+}
+
+#[test]
+fn whoever_left_is_waited_for_in_vain_for_an_hour_once_and_not_for_each_of_his_messages() {
+    let mut room = room(&[1, 1, 1, 1]);
+    let remaining = [member(2, 1), member(3, 1), member(4, 1)];
+    room.call(CLEO, |ledger, scene| ledger.set_members(scene, &remaining));
+    for number in 1..=5 {
+        [BERT, DORA].into_iter().for_each(|author| {
+            get_message(&mut room, CLEO, message(id(author, number), &[id(ANNA, number)]));
+        });
+    }
+    woken(&mut room, CLEO, 3_700_000);
+    assert_eq!(names(&room, CLEO).len(), 10);
+    room.restart(CLEO);
+    get_message(&mut room, CLEO, message(id(BERT, 6), &[id(ANNA, 6)]));
+    assert_eq!(names(&room, CLEO).len(), 10, "somebody may have it yet");
+    woken(&mut room, CLEO, 150_000);
+    assert_eq!(names(&room, CLEO).len(), 11);
 }
 
 #[test]
