@@ -50,7 +50,7 @@ fuzz: needs ## ROUNDS (a million) of damaged frames, records and stores, outside
 	MAINFRAME_FUZZ_ROUNDS=$(ROUNDS) $(CARGO) test --locked -p mainframe-node --lib store
 	@echo "→ nothing broke"
 
-broken: needs ## break what protects keys and wishes, one at a time: a test has to notice each (ten minutes)
+broken: needs ## break what protects keys and wishes, one at a time: a test has to notice each (half an hour)
 	@python3 scripts/broken.py
 
 # Rust links with the system's C compiler, and SQLite is compiled from source.
