@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainframe_base::{DeviceId, Fault, Time};
+use mainframe_base::{DeviceId, Fault};
 
 use super::config::AUTHORS_MAX;
 use super::frame::ACKS_MAX;
@@ -96,7 +96,7 @@ impl Ledger {
         self.peers.insert(device, Peer::new(self.head.number, scene.now));
         self.changed.peers.insert(device);
         self.author(device).is_given_up = false;
-        self.wait_as_long(scene.now, device);
+        self.wait_as_long(scene, device);
     }
 
     fn depart(&mut self, scene: &mut LedgerScene<'_>, device: DeviceId) {
@@ -104,14 +104,14 @@ impl Ledger {
         self.peers.remove(&device);
         self.changed.peers.remove(&device);
         self.owed.forget(&device);
-        self.wait_as_long(scene.now, device);
+        self.wait_as_long(scene, device);
     }
 
     /// What waits for an author's messages waits as long as is right for one who came, or who left.
-    fn wait_as_long(&mut self, now: Time, author: DeviceId) {
-        let until = now + self.patience_ms(&MessageId { author, number: 1 });
+    fn wait_as_long(&mut self, scene: &mut LedgerScene<'_>, author: DeviceId) {
+        let until = scene.now + self.patience_ms(&MessageId { author, number: 1 });
         for id in self.waiting.waiting_for(author) {
-            self.waiting.end_at(id, until);
+            self.end_wait_at(scene, id, until);
         }
     }
 

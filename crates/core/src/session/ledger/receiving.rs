@@ -157,7 +157,7 @@ impl Ledger {
             if let Some(cause) = self.missing_cause(&id, &blocked.parents) {
                 let ask_at = self.after(scene.now, self.config.nack_delay_ms);
                 self.waiting.wait_for(id, cause, ask_at);
-                self.waiting.end_at(id, scene.now + self.patience_ms(&cause));
+                self.end_wait_at(scene, id, scene.now + self.patience_ms(&cause));
                 continue;
             }
             waiters.extend(self.let_in(scene, id));
@@ -201,13 +201,19 @@ impl Ledger {
         gaps.truncate(GAPS_MAX);
     }
 
+    /// Gives up a message's causes at another time, also if we start again before.
+    pub(super) fn end_wait_at(&mut self, scene: &mut LedgerScene<'_>, id: MessageId, until: Time) {
+        self.waiting.end_at(id, until);
+        self.rows.put_waiting_until(scene.tx, id, until);
+    }
+
     /// Gives up causes that were waited for too long.
     pub(super) fn give_up_causes(&mut self, scene: &mut LedgerScene<'_>) {
         while let Some(id) = self.waiting.ended(scene.now) {
             let root = self.waiting.root_of(id).and_then(|root| Some((root, self.waiting.get(&root)?)));
             match root.map(|(root, blocked)| (root, blocked.on, blocked.until)) {
                 // What it waits for is here, and not given up yet itself.
-                Some((root, _, until)) if root != id && until > scene.now => self.waiting.end_at(id, until),
+                Some((root, _, until)) if root != id && until > scene.now => self.end_wait_at(scene, id, until),
                 Some((root, cause, _)) => self.give_up(scene, root, cause),
                 None => self.force(scene, id),
             }
@@ -235,7 +241,7 @@ impl Ledger {
             return;
         }
         self.author(device).is_given_up = true;
-        self.waiting.waiting_for(device).into_iter().for_each(|id| self.waiting.end_at(id, scene.now));
+        self.waiting.waiting_for(device).into_iter().for_each(|id| self.end_wait_at(scene, id, scene.now));
         for cause in self.waiting.forget_author(&device) {
             if !self.is_settled(&cause) && !self.waiting.has(&cause) {
                 scene.fact(Fact::GaveUp(Gap { author: device, first: cause.number, last: cause.number }));

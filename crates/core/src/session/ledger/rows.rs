@@ -248,6 +248,15 @@ impl Rows {
         tx.put(Table::SessionWaiting, &self.id_key(message.id), &row);
     }
 
+    /// A waiting message's causes are given up at another time.
+    pub(super) fn put_waiting_until(self, tx: &mut dyn Tx, id: MessageId, until: Time) {
+        let key = self.id_key(id);
+        if let Some(mut row) = tx.get(Table::SessionWaiting, &key) {
+            row[..8].copy_from_slice(&until.0.to_be_bytes());
+            tx.put(Table::SessionWaiting, &key, &row);
+        }
+    }
+
     /// Takes a message that waited.
     pub(super) fn take_waiting(self, tx: &mut dyn Tx, id: MessageId) -> Option<Message> {
         let key = self.id_key(id);
