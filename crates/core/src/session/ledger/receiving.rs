@@ -3,7 +3,7 @@
 //! A message's causes are its author's message before it and the parents it names. What lacks a cause waits in the store, and
 //! is acknowledged: it is not lost any more.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 
 use mainframe_base::{DeviceId, Fault, Time};
 
@@ -128,7 +128,8 @@ impl Ledger {
         let until = scene.now + self.patience_ms(&on);
         self.rows.put_waiting(scene.tx, until, &message);
         let ask_at = self.after(scene.now, self.config.nack_delay_ms);
-        self.waiting.insert(id, Blocked { on, parents: message.parents, bytes, until }, ask_at);
+        let lamport = message.lamport;
+        self.waiting.insert(id, Blocked { on, parents: message.parents, lamport, bytes, until }, ask_at);
         self.owe(scene.now, id.author);
     }
 
@@ -149,10 +150,11 @@ impl Ledger {
         self.let_through_waiters(scene, waiters);
     }
 
-    /// What waited for something that is settled now looks for its next cause, or comes through itself.
+    /// What waited for something that is settled now looks for its next cause, or comes through itself: in the order of
+    /// Lamport times, for where a cause was given up nothing else tells what it followed from.
     fn let_through_waiters(&mut self, scene: &mut LedgerScene<'_>, waiters: Vec<MessageId>) {
-        let mut waiters = VecDeque::from(waiters);
-        while let Some(id) = waiters.pop_front() {
+        let mut ready: BTreeSet<(u64, MessageId)> = self.by_lamport(waiters);
+        while let Some((_, id)) = ready.pop_first() {
             let Some(blocked) = self.waiting.get(&id) else { continue };
             if let Some(cause) = self.missing_cause(&id, &blocked.parents) {
                 let ask_at = self.after(scene.now, self.config.nack_delay_ms);
@@ -160,8 +162,13 @@ impl Ledger {
                 self.end_wait_at(scene, id, scene.now + self.patience_ms(&cause));
                 continue;
             }
-            waiters.extend(self.let_in(scene, id));
+            let next = self.let_in(scene, id);
+            ready.extend(self.by_lamport(next));
         }
+    }
+
+    fn by_lamport(&self, waiters: Vec<MessageId>) -> BTreeSet<(u64, MessageId)> {
+        waiters.into_iter().filter_map(|id| Some((self.waiting.get(&id)?.lamport, id))).collect()
     }
 
     /// Delivers a message that waited; says who waited for it.
@@ -228,6 +235,9 @@ impl Ledger {
             let waiters = self.give_up_to(scene, cause.author, cause.number);
             return self.let_through_waiters(scene, waiters);
         }
+        if self.waiting.get(&id).is_none_or(|blocked| blocked.on != cause) {
+            return;
+        }
         scene.fact(Fact::GaveUp(Gap { author: cause.author, first: cause.number, last: cause.number }));
         self.waiting.forget_parent(&id, &cause);
         self.let_through_waiters(scene, vec![id]);
@@ -241,12 +251,11 @@ impl Ledger {
             return;
         }
         self.author(device).is_given_up = true;
-        self.waiting.waiting_for(device).into_iter().for_each(|id| self.end_wait_at(scene, id, scene.now));
-        for cause in self.waiting.forget_author(&device) {
-            if !self.is_settled(&cause) && !self.waiting.has(&cause) {
-                scene.fact(Fact::GaveUp(Gap { author: device, first: cause.number, last: cause.number }));
-            }
+        let (waiters, causes) = self.waiting.forget_author(&device);
+        for cause in causes.into_iter().filter(|cause| !self.is_settled(cause)) {
+            scene.fact(Fact::GaveUp(Gap { author: device, first: cause.number, last: cause.number }));
         }
+        self.let_through_waiters(scene, waiters);
     }
 
     /// Lets an author's first message through of those that wait in a circle, which only liars can say.
@@ -301,7 +310,8 @@ impl Ledger {
             debug_assert!(cause.is_some(), "{message:?} waits for nothing");
             let on = cause.unwrap_or(id);
             let ask_at = self.after(now, self.config.nack_delay_ms);
-            self.waiting.insert(id, Blocked { on, parents: message.parents, bytes, until }, ask_at);
+            let lamport = message.lamport;
+            self.waiting.insert(id, Blocked { on, parents: message.parents, lamport, bytes, until }, ask_at);
         });
     }
 }

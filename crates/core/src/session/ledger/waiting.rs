@@ -18,6 +18,8 @@ pub(super) struct Blocked {
     pub(super) on: MessageId,
     /// Its causes beside its author's message before it.
     pub(super) parents: Vec<MessageId>,
+    /// Its Lamport time: of two that may come through, the lower one does so first.
+    pub(super) lamport: u64,
     /// The length of its body.
     pub(super) bytes: usize,
     /// When its causes are given up.
@@ -205,17 +207,22 @@ impl Waiting {
         }
     }
 
-    /// No message looks for causes by this author any more, beside the one it waits for; says which they were.
-    pub(super) fn forget_author(&mut self, author: &DeviceId) -> BTreeSet<MessageId> {
-        let mut forgotten = BTreeSet::new();
-        for blocked in self.messages.values_mut() {
-            let on = blocked.on;
-            let (theirs, others) =
-                blocked.parents.iter().partition(|parent| parent.author == *author && **parent != on);
-            blocked.parents = others;
-            forgotten.extend::<Vec<MessageId>>(theirs);
+    /// No other author's message looks for causes by this one any more that are not here. Says which waited for such a cause,
+    /// and for no other until they look for their next; and which causes those were.
+    pub(super) fn forget_author(&mut self, author: &DeviceId) -> (Vec<MessageId>, BTreeSet<MessageId>) {
+        let (mut waiters, mut causes) = (Vec::new(), BTreeSet::new());
+        let others: Vec<MessageId> = self.messages.keys().filter(|id| id.author != *author).copied().collect();
+        for id in others {
+            let missing = |cause: &MessageId| cause.author == *author && !self.messages.contains_key(cause);
+            let Some(blocked) = self.messages.get(&id) else { continue };
+            let theirs: Vec<MessageId> = blocked.parents.iter().filter(|cause| missing(cause)).copied().collect();
+            if missing(&blocked.on) {
+                waiters.push(id);
+            }
+            theirs.iter().for_each(|cause| self.forget_parent(&id, cause));
+            causes.extend(theirs);
         }
-        forgotten
+        (waiters, causes)
     }
 
     /// The message that in the end holds this one up: it waits for something that is not here, and is the first of its

@@ -265,6 +265,20 @@ fn whoever_left_is_waited_for_in_vain_for_an_hour_once_and_not_for_each_of_his_m
 }
 
 #[test]
+fn where_causes_are_given_up_lamport_times_tell_what_followed_from_what() {
+    let mut room = room(&[1, 1, 1, 1]);
+    let said = |id: MessageId, lamport: u64, parents: &[MessageId]| Message { lamport, ..message(id, parents) };
+    // Anna's second followed from Dora's, and Bert names Anna's alone: that stood for both.
+    get_message(&mut room, CLEO, said(id(BERT, 1), 5, &[id(ANNA, 2)]));
+    get_message(&mut room, CLEO, said(id(DORA, 1), 2, &[id(ANNA, 1)]));
+    get_message(&mut room, CLEO, said(id(DORA, 2), 3, &[]));
+    let remaining = [member(2, 1), member(3, 1), member(4, 1)];
+    room.call(CLEO, |ledger, scene| ledger.set_members(scene, &remaining));
+    woken(&mut room, CLEO, 3_700_000);
+    assert_eq!(names(&room, CLEO), [id(DORA, 1), id(DORA, 2), id(BERT, 1)]);
+}
+
+#[test]
 fn a_liar_who_names_causes_that_never_were_takes_nobody_elses_messages_away() {
     let mut room = room(&[1, 1, 1]);
     get_message(&mut room, CLEO, message(id(BERT, 1), &[id(ANNA, 1_000_000)]));
