@@ -5,6 +5,8 @@
 //! otherwise, so that colliding sessions are kept apart by one hash each and no trial decryption
 //! (docs/protocol/session.md §4).
 
+use std::sync::LazyLock;
+
 use mainframe_base::{Secret, SessionId, Tag};
 use rand_core::CryptoRng;
 
@@ -14,6 +16,10 @@ pub const SHARED_TOPICS: u8 = 16;
 
 const TAG_CONTEXT: &str = "mainframe 2026 shared topic";
 const MASK_CONTEXT: &str = "mainframe 2026 shared topic mask";
+
+/// All such tags. Worked out once: every cell that is not ours is compared with them.
+static TAGS: LazyLock<[Tag; SHARED_TOPICS as usize]> =
+    LazyLock::new(|| std::array::from_fn(|number| tag_of(number as u8)));
 
 /// The topic of one session.
 #[expect(missing_debug_implementations, reason = "holds a secret")]
@@ -28,12 +34,12 @@ impl SharedTopic {
     pub fn of(session: SessionId) -> SharedTopic {
         let mask = blake3::derive_key(MASK_CONTEXT, &session.0);
         let number = blake3::derive_key(TAG_CONTEXT, &session.0)[0] % SHARED_TOPICS;
-        SharedTopic { tag: tag_of(number), mask: Secret::new(mask) }
+        SharedTopic { tag: TAGS[usize::from(number)], mask: Secret::new(mask) }
     }
 
     /// Whether any session's topic has this tag.
     pub fn is_one(tag: &Tag) -> bool {
-        (0..SHARED_TOPICS).any(|number| tag_of(number) == *tag)
+        TAGS.contains(tag)
     }
 
     /// The tag that the session shares with others.

@@ -48,8 +48,7 @@ impl OpenedLetters {
     }
 
     fn forget(&mut self, now: Time, tx: &mut dyn Tx) {
-        let too_many = |it: &Self| it.until.first().filter(|_| it.until.len() > LETTERS_MAX).map(|(_, name)| name);
-        while let Some(name) = self.until.due(now).or_else(|| too_many(self)) {
+        while let Some(name) = self.until.due_or_surplus(now, LETTERS_MAX) {
             tx.delete(Table::Letters, &self.key(&name));
             self.until.set(name, None);
         }

@@ -38,6 +38,11 @@ impl<K: Ord + Copy> Agenda<K> {
         self.first().filter(|(moment, _)| *moment <= now).map(|(_, key)| key)
     }
 
+    /// The key that is due first, if it is due or there are more than so many.
+    pub(in crate::session) fn due_or_surplus(&self, now: Time, most: usize) -> Option<K> {
+        self.first().filter(|(moment, _)| *moment <= now || self.len() > most).map(|(_, key)| key)
+    }
+
     pub(in crate::session) fn len(&self) -> usize {
         self.order.len()
     }

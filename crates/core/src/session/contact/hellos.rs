@@ -63,8 +63,7 @@ impl Hellos {
 
     /// Forgets one that is due, or one too many, and says which.
     pub(super) fn forget_one(&mut self, tx: &mut dyn Tx, now: Time) -> Option<(HelloId, Remembered)> {
-        let too_many = self.until.first().filter(|_| self.until.len() > HELLOS_MAX).map(|(_, hello)| hello);
-        let hello = too_many.or_else(|| self.until.due(now))?;
+        let hello = self.until.due_or_surplus(now, HELLOS_MAX)?;
         let what = self.get(tx, hello);
         self.until.set(hello, None);
         tx.delete(Table::Hellos, &self.key(hello));

@@ -38,20 +38,18 @@ impl Tally {
     }
 
     pub(super) fn contains(&self, leaf: Leaf, vote: Vote) -> bool {
-        let votes = if vote.ballot == 0 { &self.open } else { &self.latest };
-        votes.get(&leaf).is_some_and(|(known, _)| *known == vote)
+        self.votes(vote.ballot).get(&leaf).is_some_and(|(known, _)| *known == vote)
     }
 
     /// Whether this very signature was checked when the vote was recorded.
     pub(super) fn has_checked(&self, leaf: Leaf, vote: Vote, signature: &Signature) -> bool {
-        let votes = if vote.ballot == 0 { &self.open } else { &self.latest };
-        votes.get(&leaf).is_some_and(|(known, of)| *known == vote && of == signature)
+        self.votes(vote.ballot).get(&leaf).is_some_and(|(known, of)| *known == vote && of == signature)
     }
 
     /// The proof that a vote's commit counts, if enough leaves voted so. Liars' votes do not help.
     pub(super) fn certificate(&self, vote: Vote, roster: &Roster, liars: &BTreeSet<Leaf>) -> Option<Certificate> {
-        let votes = if vote.ballot == 0 { &self.open } else { &self.latest };
-        let votes: Vec<_> = votes
+        let votes: Vec<_> = self
+            .votes(vote.ballot)
             .iter()
             .filter(|(leaf, (known, _))| *known == vote && !liars.contains(leaf))
             .map(|(leaf, (_, signature))| (*leaf, *signature))
@@ -70,6 +68,10 @@ impl Tally {
     /// Every commit somebody voted for.
     pub(super) fn commits(&self) -> impl Iterator<Item = CommitId> {
         self.open.values().chain(self.latest.values()).map(|(vote, _)| vote.commit)
+    }
+
+    fn votes(&self, ballot: u32) -> &BTreeMap<Leaf, (Vote, Signature)> {
+        if ballot == 0 { &self.open } else { &self.latest }
     }
 
     fn open_weight(&self, commit: CommitId, roster: &Roster) -> u64 {
