@@ -66,7 +66,7 @@ pub struct CommitFacts {
     pub removed: Vec<Leaf>,
     /// The session's new context.
     pub context: Option<Vec<u8>>,
-    /// The author's credential from now on, if the commit renews the author's leaf: perhaps the same as before.
+    /// The author's credential from now on, if it is another than before.
     pub credential: Option<Vec<u8>>,
 }
 

@@ -270,7 +270,7 @@ impl Group {
             added: Vec::new(),
             removed: Vec::new(),
             context: None,
-            credential: staged.update_path_leaf_node().map(|leaf| self.renewed_credential(author, leaf)).transpose()?,
+            credential: staged.update_path_leaf_node().map_or(Ok(None), |leaf| self.new_credential(author, leaf))?,
         };
         for proposal in staged.queued_proposals() {
             if proposal.proposal_or_ref_type() != ProposalOrRefType::Proposal {
@@ -284,15 +284,19 @@ impl Group {
         Ok(facts)
     }
 
-    /// The credential in an author's new leaf. A device's key never changes: with another key it is another device.
-    fn renewed_credential(&self, author: LeafNodeIndex, leaf: &LeafNode) -> Result<Vec<u8>, Fault> {
+    /// The credential in an author's new leaf, if it is another one. A device's key never changes: with another key it is
+    /// another device.
+    fn new_credential(&self, author: LeafNodeIndex, leaf: &LeafNode) -> Result<Option<Vec<u8>>, Fault> {
         let before = self.mls.member_at(author).ok_or(Fault::Impossible)?;
         let same = before.signature_key == leaf.signature_key().as_slice();
         if !same || !is_sealable(leaf.encryption_key()) {
             return Err(Fault::Impossible);
         }
+        if *leaf.credential() == before.credential {
+            return Ok(None);
+        }
         let credential = BasicCredential::try_from(leaf.credential().clone()).map_err(|_| Fault::Impossible)?;
-        Ok(credential.identity().to_vec())
+        Ok(Some(credential.identity().to_vec()))
     }
 }
 

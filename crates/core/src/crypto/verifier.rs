@@ -1,9 +1,9 @@
-//! Checks signatures and remembers which were good, because the same record arrives many times.
+//! Checks signatures and remembers which were good, because the same record or statement arrives many times.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mainframe_base::Fault;
+use mainframe_base::{DeviceKey, Fault, Signature};
 
 use super::binding::Binding;
 use super::record::NodeRecord;
@@ -11,9 +11,9 @@ use super::record::NodeRecord;
 /// Hash of every byte of what was verified, signatures included.
 type Key = [u8; 32];
 
-/// Verifies records and bindings, each only once while it is remembered.
+/// Verifies records, bindings and what devices say of a session, each only once while it is remembered.
 ///
-/// Clones share the memory: a node's rooms have one verifier, and in the simulator thousands of nodes do. That puts
+/// Clones share the memory: in the simulator thousands of nodes have one verifier. That puts
 /// a lock into a core that otherwise has none, and it does no harm: whether a signature is good depends on nothing
 /// but the bytes, so what is remembered changes when an answer comes, never which; no order of calls can be seen
 /// from outside. The lock is held for a look-up or an insertion, never during a check, and a memory left behind by
@@ -26,10 +26,11 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier that remembers up to `capacity` records and as many bindings, the recently used ones for sure up
-    /// to half of it.
+    /// A verifier that remembers up to `capacity` records, as many bindings and as many statements, the recently used
+    /// ones for sure up to half of it.
     pub fn new(capacity: usize) -> Self {
-        let memory = Memory { records: Generations::new(capacity), hellos: Generations::new(capacity) };
+        let [hellos, statements] = [(); 2].map(|()| Generations::new(capacity));
+        let memory = Memory { records: Generations::new(capacity), hellos, statements };
         Verifier { memory: Arc::new(Mutex::new(memory)) }
     }
 
@@ -62,6 +63,19 @@ impl Verifier {
         Ok(())
     }
 
+    /// Whether a device [signed](mainframe_mls::verify) a statement.
+    pub fn statement(&self, device: &DeviceKey, statement: &[u8], signature: &Signature) -> bool {
+        let key = *blake3::hash(&[&device.0, &signature.0[..], statement].concat()).as_bytes();
+        if self.memory().statements.get(&key).is_some() {
+            return true;
+        }
+        let is_good = mainframe_mls::verify(device, statement, signature);
+        if is_good {
+            self.memory().statements.insert(key, ());
+        }
+        is_good
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -80,6 +94,7 @@ fn key_of(record: &NodeRecord, binding: Option<&Binding>) -> Key {
 struct Memory {
     records: Generations<Arc<NodeRecord>>,
     hellos: Generations<()>,
+    statements: Generations<()>,
 }
 
 /// A bounded map: when the young half is full, it becomes the old half and the old half is forgotten. What is used
@@ -116,6 +131,8 @@ impl<T: Clone> Generations<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mainframe_base::Secret;
+    use mainframe_mls::DeviceSecret;
 
     fn key(number: u8) -> Key {
         [number; 32]
@@ -131,6 +148,18 @@ mod tests {
         }
         assert_eq!(memory.get(&key(100)), None);
         assert_eq!(memory.get(&key(253)), Some(253));
+    }
+
+    #[test]
+    fn a_statement_that_was_good_once_is_good_only_as_it_was() {
+        let device = DeviceSecret::new(Secret::new([1; 32]));
+        let (verifier, signature) = (Verifier::new(8), device.sign(b"yes"));
+        for _ in 0..2 {
+            assert!(verifier.statement(&device.key(), b"yes", &signature));
+            assert!(!verifier.statement(&device.key(), b"no", &signature));
+            assert!(!verifier.statement(&DeviceSecret::new(Secret::new([2; 32])).key(), b"yes", &signature));
+            assert!(!verifier.statement(&device.key(), b"yes", &device.sign(b"no")));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::contact::{About, Contacts, Fact, HelloId, Input, Output, Turn, Wish};
 use super::controls::Control;
-use super::conversation::{Beginning, Conversation, Invited, Offered, Out, Scene, Want};
+use super::conversation::{Beginning, Conversation, Invited, Offered, Out, Want};
 use super::fragment::{Fragment, FrameKind, split};
 use super::ledger::Start;
 use super::ports::{SessionEffect, SessionEvent};
@@ -240,7 +240,7 @@ impl Sessions {
     pub(super) fn found(&mut self, call: &mut Call<'_>, person: IdentityKey, session: SessionId, terms: Terms) {
         let of = &self.persons[&person];
         let mut out = Out::default();
-        let scene = &mut Scene { now: call.now, rng: &mut self.rng, tx: call.tx, out: &mut out, config: &self.config };
+        let scene = &mut call.scene(&mut self.rng, &mut out, &self.config, &self.verifier);
         let conversation = Conversation::found(scene, session, &of.device, &of.certificate, &terms);
         self.take_up(call, conversation, out);
         if self.is_group(&session) {
@@ -274,7 +274,7 @@ impl Sessions {
         }
         call.tx.delete(Table::KeyPackages, &key);
         let mut out = Out::default();
-        let scene = &mut Scene { now: call.now, rng: &mut self.rng, tx: call.tx, out: &mut out, config: &self.config };
+        let scene = &mut call.scene(&mut self.rng, &mut out, &self.config, &self.verifier);
         let conversation = Conversation::begin(scene, beginning, &self.persons[&person].device, start);
         let terms = conversation.terms().clone();
         if let Some(peer) = conversation.other_person() {

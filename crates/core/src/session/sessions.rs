@@ -18,7 +18,7 @@ use super::groups::Gathering;
 use super::linking::Links;
 use super::opened_letters::OpenedLetters;
 use super::ports::{Persona, SessionEffect, SessionEvent};
-use crate::crypto::{Card, CardBody, DeviceCertificate, Identity, SharedTopic, hours_of};
+use crate::crypto::{Card, CardBody, DeviceCertificate, Identity, SharedTopic, Verifier, hours_of};
 use crate::store::{Table, Tx};
 use crate::wire::{Cell, CellHeader};
 
@@ -44,10 +44,24 @@ pub(super) struct Call<'a> {
     pub(super) out: &'a mut Vec<SessionEffect>,
 }
 
+impl Call<'_> {
+    /// The same, for one session.
+    pub(super) fn scene<'a>(
+        &'a mut self,
+        rng: &'a mut ChaCha20Rng,
+        out: &'a mut Out,
+        config: &'a SessionConfig,
+        verifier: &'a Verifier,
+    ) -> Scene<'a> {
+        Scene { now: self.now, rng, tx: self.tx, out, config, verifier }
+    }
+}
+
 /// All sessions of all people of a node.
 #[expect(missing_debug_implementations, reason = "holds secrets")]
 pub struct Sessions {
     pub(super) config: SessionConfig,
+    pub(super) verifier: Verifier,
     pub(super) rng: ChaCha20Rng,
     pub(super) persons: BTreeMap<IdentityKey, Person>,
     pub(super) conversations: BTreeMap<SessionId, Conversation>,
@@ -74,9 +88,10 @@ pub struct Sessions {
 
 impl Sessions {
     /// Nobody is here yet. `rng_seed` must be unpredictable: it makes keys.
-    pub fn new(config: SessionConfig, rng_seed: [u8; 32]) -> Sessions {
+    pub fn new(config: SessionConfig, verifier: Verifier, rng_seed: [u8; 32]) -> Sessions {
         Sessions {
             config,
+            verifier,
             rng: ChaCha20Rng::from_seed(rng_seed),
             persons: BTreeMap::new(),
             conversations: BTreeMap::new(),
@@ -253,7 +268,7 @@ impl Sessions {
     ) -> Option<R> {
         let conversation = self.conversations.get_mut(&session)?;
         let mut out = Out::default();
-        let scene = &mut Scene { now: call.now, rng: &mut self.rng, tx: call.tx, out: &mut out, config: &self.config };
+        let scene = &mut call.scene(&mut self.rng, &mut out, &self.config, &self.verifier);
         let result = work(conversation, scene);
         let due = conversation.next_wake(scene.config);
         self.plan(session, due);

@@ -15,12 +15,18 @@ use super::{
     CommandId, EndpointCommand, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply, EndpointStatus, Letter,
     OpenedBy, Recipient, inbox,
 };
-use crate::crypto::{BodyKey, PersonKeys, Sealed, recognise_person, recognise_topic, seal_to_person, seal_to_topic};
+use crate::crypto::{
+    BodyKey, PersonKeys, Sealed, Verifier, recognise_person, recognise_topic, seal_to_person, seal_to_topic,
+};
 use crate::packet::{Dispatch, RING_BYTES_MAX, Ring};
 use crate::session::fragment::{Fragment, FrameKind, piece_length_max, split_into};
 use crate::session::{SessionConfig, Sessions};
 use crate::store::Tx;
 use crate::wire::{Cell, CellHeader, ExpiryBucket, SizeClass};
+
+/// Statements about commits whose signatures are remembered as good (guess: all that a group of 128 says until a commit
+/// is decided, some 100 kB).
+const STATEMENTS_MAX: usize = 1_024;
 
 /// Bounds and pace of the endpoint half.
 #[derive(Clone, Debug)]
@@ -86,7 +92,7 @@ impl Endpoint {
         let mut rng = ChaCha20Rng::from_seed(rng_seed);
         let sessions_seed = blake3::derive_key("mainframe 2026 randomness of sessions", &rng_seed);
         Endpoint {
-            sessions: Sessions::new(config.session.clone(), sessions_seed),
+            sessions: Sessions::new(config.session.clone(), Verifier::new(STATEMENTS_MAX), sessions_seed),
             outbox: Outbox::default(),
             foreign_tags: ForeignTags::default(),
             config,

@@ -335,6 +335,29 @@ fn who_starts_again_before_a_commit_counts_asks_whether_it_does() {
 }
 
 #[test]
+fn everybody_is_told_by_whom_whoever_is_gone_was_removed_also_who_started_again_meanwhile() {
+    let mut rehearsal = Rehearsal::of(4);
+    let session = group(&mut rehearsal, 4);
+    let (by, gone) = (rehearsal.devices[0].key, rehearsal.devices[3].key);
+    rehearsal.order(0, Order::RemoveMember(session, gone)).unwrap();
+    let is_in = |rehearsal: &mut Rehearsal, device| {
+        let views = rehearsal.sessions(device);
+        views.iter().find(|view| view.id == session).unwrap().members.iter().any(|member| member.person == gone)
+    };
+    while is_in(&mut rehearsal, 2) {
+        rehearsal.pass(20);
+    }
+    rehearsal.crash(2);
+    rehearsal.pass(MINUTE_MS);
+    let told = SessionEvent::Changed { session, by, added: vec![], removed: vec![gone], terms: None };
+    for device in 0..3 {
+        let events = rehearsal.devices[device].events.iter();
+        assert_eq!(events.filter(|event| **event == told).count(), 1, "device {device}");
+    }
+    assert_eq!(rehearsal.devices[3].events.last(), Some(&SessionEvent::Left { session, by }));
+}
+
+#[test]
 fn who_starts_again_before_his_commit_was_heard_says_it_again() {
     let mut rehearsal = Rehearsal::of(2);
     let session = rehearsal.befriend(0, 1);

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use mainframe_base::{DeviceKey, IdentityKey, SessionId, Signature as DeviceSignature, Time};
-use mainframe_mls::{CommitFacts, DeviceSecret, EpochId, Group, Rows, verify};
+use mainframe_mls::{CommitFacts, DeviceSecret, EpochId, Group, Rows};
 
 use super::{Branch, Conversation, ConversationFact, Scene, certificate_of, export, facts_of, members_of, ordering_of};
+use crate::crypto::Verifier;
 use crate::session::epoch::{Epoch, EpochFacts};
 use crate::session::fragment::FrameKind;
 use crate::session::ledger::Member;
@@ -26,6 +27,7 @@ struct EpochNotary<'a> {
     session: SessionId,
     epoch: EpochId,
     device: &'a DeviceSecret,
+    verifier: &'a Verifier,
     keys: BTreeMap<u32, DeviceKey>,
 }
 
@@ -43,7 +45,7 @@ impl Notary for EpochNotary<'_> {
 
     fn is_signed_by(&self, leaf: Leaf, statement: &[u8], signature: &Signature) -> bool {
         let signature = DeviceSignature(signature.0);
-        self.keys.get(&leaf.0).is_some_and(|key| verify(key, &self.about(statement), &signature))
+        self.keys.get(&leaf.0).is_some_and(|key| self.verifier.statement(key, &self.about(statement), &signature))
     }
 }
 
@@ -57,7 +59,7 @@ impl Conversation {
     ) {
         let (Some(keys), Some(ordering)) = (self.epochs.get(&epoch), self.orderings.get_mut(&epoch)) else { return };
         let keys = keys.facts.seats.iter().map(|seat| (seat.leaf, seat.device)).collect();
-        let notary = EpochNotary { session: self.id, epoch, device: &self.device, keys };
+        let notary = EpochNotary { session: self.id, epoch, device: &self.device, verifier: scene.verifier, keys };
         let mut out = OrderingOut::default();
         call(ordering, &mut OrderingScene { now: scene.now, notary: &notary, out: &mut out });
         self.obey_ordering(scene, epoch, out);
@@ -220,6 +222,10 @@ impl Conversation {
             Ok(facts) => facts,
             Err(error) => return tracing::error!(?error, "a commit that was found valid cannot be merged"),
         };
+        let deed = self.deed_of(&parent, &facts);
+        if let Some(branch) = &mut self.branch {
+            branch.deed = deed;
+        }
         self.is_removed = !self.group.is_member();
         if self.is_removed {
             return;
@@ -233,7 +239,7 @@ impl Conversation {
         let Some(branch) = &self.branch else {
             let snapshot = self.group.snapshot();
             self.keep_snapshot(scene.tx, &snapshot);
-            self.branch = Some(Branch { parent, snapshot });
+            self.branch = Some(Branch { parent, snapshot, deed: None });
             return;
         };
         self.group.restore(branch.snapshot.clone()).expect("a snapshot of this very group");
@@ -279,7 +285,7 @@ impl Conversation {
         }
         let Some(branch) = self.branch.take() else { return };
         self.is_stuck = false;
-        let (by, changes) = self.describe(&branch, &id);
+        let (by, changes) = self.describe(branch, &id);
         self.drop_snapshot(scene.tx);
         self.said_on_branch.clear();
         if self.is_removed {
@@ -302,15 +308,21 @@ impl Conversation {
         self.replay_early(scene);
     }
 
-    /// What a commit did, in the words of people.
-    fn describe(&mut self, branch: &Branch, id: &CommitId) -> (IdentityKey, Changes) {
-        let parent = self.epochs.get(&branch.parent).map(|epoch| epoch.facts.clone());
-        let described = parent.and_then(|parent| {
+    /// What a commit did, in the words of people. After a restart it is found out anew.
+    fn describe(&self, branch: Branch, id: &CommitId) -> (IdentityKey, Changes) {
+        let Branch { parent, snapshot, deed } = branch;
+        let inspect_again = || {
             let bytes = self.candidates.get(id)?;
-            let facts = Group::load(branch.snapshot.clone(), &self.device).ok()?.inspect(bytes).ok()?;
-            Some((parent.seat(facts.author.0)?.person, self.changes_of(&parent, &facts)?))
-        });
-        described.unwrap_or((self.me.person, Changes::default()))
+            let facts = Group::load(snapshot, &self.device).ok()?.inspect(bytes).ok()?;
+            self.deed_of(&parent, &facts)
+        };
+        deed.or_else(inspect_again).unwrap_or((self.me.person, Changes::default()))
+    }
+
+    /// Who made a commit on an epoch, and what it changes.
+    fn deed_of(&self, parent: &EpochId, facts: &CommitFacts) -> Option<(IdentityKey, Changes)> {
+        let parent = &self.epochs.get(parent)?.facts;
+        Some((parent.seat(facts.author.0)?.person, self.changes_of(parent, facts)?))
     }
 
     /// A day without a decision: forward secrecy is worth more than the way back (review P34).

@@ -31,8 +31,8 @@ use super::epoch::{Epoch, EpochFacts, Seat};
 use super::fragment::Assembly;
 use super::ledger::{Entry, Gap, Ledger, Member, Message, MessageId, MessageState, Start};
 use super::ordering::{CommitId, Leaf, Ordering, Pace, Removal, Roster};
-use super::terms::{Kind, Terms};
-use crate::crypto::DeviceCertificate;
+use super::terms::{Changes, Kind, Terms};
+use crate::crypto::{DeviceCertificate, Verifier};
 use crate::store::Tx;
 use crate::wire::Parcel;
 pub(super) use beginning::Beginning;
@@ -123,6 +123,7 @@ pub(super) struct Scene<'a> {
     pub(super) tx: &'a mut dyn Tx,
     pub(super) out: &'a mut Out,
     pub(super) config: &'a SessionConfig,
+    pub(super) verifier: &'a Verifier,
 }
 
 impl Scene<'_> {
@@ -137,6 +138,8 @@ impl Scene<'_> {
 struct Branch {
     parent: EpochId,
     snapshot: Rows,
+    /// Who led us here and by what changes, if that happened since the last start.
+    deed: Option<(IdentityKey, Changes)>,
 }
 
 /// What came too early to be judged.

@@ -79,7 +79,7 @@ impl Conversation {
         };
         let orderings = rows_of(tx, Table::Decisions, &id.0).into_iter().filter_map(ordering).collect();
         let deciding = head.parent.unwrap_or(head.current);
-        let branch = head.parent.map(|parent| Branch { parent, snapshot: mls_rows(tx, &id, SNAPSHOT) });
+        let branch = head.parent.map(|parent| Branch { parent, snapshot: mls_rows(tx, &id, SNAPSHOT), deed: None });
         Some(Conversation {
             id,
             me,

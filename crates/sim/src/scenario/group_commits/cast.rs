@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use mainframe_base::{Luminosity, SessionId, Time};
-use mainframe_core::crypto::Identity;
+use mainframe_core::crypto::{Identity, Verifier};
 use mainframe_core::session::contact::Whom;
 use mainframe_core::session::{Answer, NewGroup, Order};
 use mainframe_core::store::MemoryStore;
@@ -26,6 +26,8 @@ const PEOPLE: usize = MEMBERS_MAX + 1;
 pub(super) const DOUBLES_MIN: usize = 2;
 pub(super) const DOUBLES_MAX: usize = 4;
 
+/// Signatures that are remembered as good: more than are given in a trial.
+const VERIFIED_MAX: usize = 4_096;
 const START: Time = Time(1_800_000_000_000);
 const SECOND_MS: u64 = 1_000;
 const MINUTE_MS: u64 = 60 * SECOND_MS;
@@ -120,10 +122,10 @@ impl Troupe {
 
 /// So many people, all of whom know the first.
 fn meet(seed: u64, people: usize) -> World {
-    let mut dice = Dice::new(seed, "people");
+    let (mut dice, verifier) = (Dice::new(seed, "people"), Verifier::new(VERIFIED_MAX));
     let owners = (0..people).map(|_| {
         let identity = Identity::generate(&mut ChaCha20Rng::from_seed(dice.bytes()));
-        (Rc::new(Owner::new(identity, dice.bytes())), MemoryStore::default())
+        (Rc::new(Owner::new(identity, dice.bytes(), verifier.clone())), MemoryStore::default())
     });
     let mut world = World::new(START, Dice::new(seed, "meeting"), owners.collect());
     world.reads_letters = true;

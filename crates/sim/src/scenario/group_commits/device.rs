@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use mainframe_base::{DeviceKey, IdentityKey, Luminosity, Prefix, Secret, SessionId, Tag, Time};
-use mainframe_core::crypto::{Identity, Name, Presence, Region, hours_of, recognise_person};
+use mainframe_core::crypto::{Identity, Name, Presence, Region, Verifier, hours_of, recognise_person};
 use mainframe_core::session::fragment::{Fragment, FrameKind};
 use mainframe_core::session::terms::Kind;
 use mainframe_core::session::{
@@ -23,17 +23,19 @@ pub(super) struct Owner {
     pub(super) key: IdentityKey,
     pub(super) device_seed: [u8; 32],
     pub(super) device_key: DeviceKey,
+    /// One for all: nothing is gained by checking everywhere what holds everywhere.
+    verifier: Verifier,
 }
 
 impl Owner {
-    pub(super) fn new(identity: Identity, device_seed: [u8; 32]) -> Owner {
+    pub(super) fn new(identity: Identity, device_seed: [u8; 32], verifier: Verifier) -> Owner {
         let device_key = DeviceSecret::new(Secret::new(device_seed)).key();
-        Owner { key: identity.key(), identity, device_seed, device_key }
+        Owner { key: identity.key(), identity, device_seed, device_key, verifier }
     }
 
     /// Another device of the same person.
     pub(super) fn with_another(&self, device_seed: [u8; 32]) -> Owner {
-        Owner::new(Identity::from_secrets(&self.identity.secrets()), device_seed)
+        Owner::new(Identity::from_secrets(&self.identity.secrets()), device_seed, self.verifier.clone())
     }
 
     fn persona(&self, now: Time) -> Persona {
@@ -81,7 +83,7 @@ const TICK_MS: u64 = 20;
 impl Device {
     /// A device over what is in its store.
     pub(super) fn start(owner: Rc<Owner>, store: MemoryStore, now: Time, seed: [u8; 32]) -> (Device, Outcome) {
-        let sessions = Sessions::new(SessionConfig::default(), seed);
+        let sessions = Sessions::new(SessionConfig::default(), owner.verifier.clone(), seed);
         let (foreign, events) = (BTreeMap::new(), Vec::new());
         let mut device = Device { owner, store, sessions, ahead_ms: 0, foreign, events, fails: false, woken: Time(0) };
         let outcome = device.add_person(now);
@@ -91,7 +93,7 @@ impl Device {
     /// Forgets everything that is not in the store.
     pub(super) fn restart(&mut self, now: Time, seed: [u8; 32]) -> Outcome {
         self.store.roll_back();
-        self.sessions = Sessions::new(SessionConfig::default(), seed);
+        self.sessions = Sessions::new(SessionConfig::default(), self.owner.verifier.clone(), seed);
         self.foreign.clear();
         self.fails = false;
         self.add_person(now)
