@@ -275,6 +275,26 @@ fn a_person_restored_from_a_file_is_let_in_by_contacts_though_no_old_device_is_l
 }
 
 #[test]
+fn devices_come_into_a_group_whose_tree_fits_no_letter() {
+    const MEMBERS: u8 = 24;
+    let mut rehearsal = Rehearsal::of(MEMBERS);
+    let session = group(&mut rehearsal, MEMBERS.into());
+    let tablet = linked(&mut rehearsal);
+    let file = account(&mut rehearsal, 5);
+    rehearsal.cut_off.insert(5);
+    let restored = rehearsal.restore_account(&file, 90);
+    rehearsal.pass(20 * MINUTE_MS);
+    for device in [tablet, restored] {
+        assert!(is_in(&mut rehearsal, device, session), "{}", rehearsal.told(&[0, device]));
+    }
+    rehearsal.say(7, session, "to all");
+    rehearsal.pass(MINUTE_MS);
+    for device in [tablet, restored] {
+        assert_eq!(rehearsal.texts(device, session).last().map(String::as_str), Some("to all"));
+    }
+}
+
+#[test]
 fn nobody_lets_a_device_in_whose_person_is_not_there() {
     let mut rehearsal = Rehearsal::of(4);
     let session = group(&mut rehearsal, 3);
