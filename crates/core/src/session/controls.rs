@@ -21,6 +21,7 @@ const LEAVING: u8 = CONTROL_KIND + 4;
 const REMOVING: u8 = CONTROL_KIND + 5;
 const CARD: u8 = CONTROL_KIND + 6;
 const REVOKED: u8 = CONTROL_KIND + 7;
+const STRANDED: u8 = CONTROL_KIND + 8;
 
 /// A message of this kind.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,6 +42,8 @@ pub(super) enum Control {
     Card(Card),
     /// I do not vouch for this device of mine any more: let it in nowhere.
     Revoked(Revocation),
+    /// In a session of two: that other one came to a dead end on this device.
+    Stranded(SessionId),
 }
 
 impl Control {
@@ -81,6 +84,10 @@ impl Control {
                 revocation.encode(&mut out);
                 REVOKED
             }
+            Control::Stranded(session) => {
+                out.extend_from_slice(&session.0);
+                STRANDED
+            }
         };
         (kind, out)
     }
@@ -108,6 +115,7 @@ impl Control {
             REMOVING => Control::Removing(DeviceKey(reader.array()?)),
             CARD => Control::Card(Card::decode(&mut reader)?),
             REVOKED => Control::Revoked(Revocation::decode(&mut reader)?),
+            STRANDED => Control::Stranded(SessionId(reader.array()?)),
             _ => return Err(Fault::UnknownFrame),
         };
         reader.finish()?;
@@ -147,6 +155,7 @@ mod tests {
             Control::Leaving,
             Control::Removing(DeviceKey([4; 32])),
             Control::Revoked(Revocation::sign(&Identity::generate(&mut rng), DeviceKey([4; 32]), 9)),
+            Control::Stranded(SessionId([6; 16])),
         ];
         for control in controls {
             let (kind, body) = control.encode();

@@ -99,9 +99,10 @@ impl Sessions {
         for output in outputs {
             match output {
                 Output::Fact(fact) => {
-                    if let Fact::Together(_, session) = fact {
+                    if let Fact::Together(peer, session) = fact {
                         self.tell_of(call, session);
                         self.tell_revocations(call, session);
+                        self.leave_stranded(call, person, peer, session);
                     }
                     call.out.push(SessionEffect::Tell(person, SessionEvent::Contact(fact)));
                 }
@@ -291,7 +292,7 @@ impl Sessions {
     }
 
     /// Forgets the keys of a session we are in without knowing that we are not any more.
-    fn leave_behind(&mut self, call: &mut Call<'_>, session: SessionId) {
+    pub(super) fn leave_behind(&mut self, call: &mut Call<'_>, session: SessionId) {
         self.with(call, session, Conversation::leave);
         if let Some(conversation) = self.drop_conversation(&session, call.out) {
             conversation.delete(call.tx);

@@ -276,13 +276,15 @@ impl Sessions {
             Control::Revoked(revocation) if revocation.identity == from.person => {
                 self.revocation_told(call, revocation);
             }
+            Control::Stranded(old) if kind == Kind::Pair && is_other => self.peer_stranded(call, old, from),
             Control::KeysWanted(_)
             | Control::Keys { .. }
             | Control::Welcome { .. }
             | Control::Leaving
             | Control::Removing(_)
             | Control::Card(_)
-            | Control::Revoked(_) => tracing::debug!(%session, "a device says what does not belong there"),
+            | Control::Revoked(_)
+            | Control::Stranded(_) => tracing::debug!(%session, "a device says what does not belong there"),
         }
     }
 }

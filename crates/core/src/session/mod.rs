@@ -21,6 +21,7 @@ mod orders;
 mod ports;
 mod posting;
 mod sessions;
+mod stranding;
 mod telling;
 pub mod terms;
 mod window;

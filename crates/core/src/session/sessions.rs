@@ -333,7 +333,10 @@ impl Sessions {
                 }
                 SessionEvent::Left { session, by }
             }
-            ConversationFact::Stranded => SessionEvent::Stranded(session),
+            ConversationFact::Stranded => {
+                self.begin_anew(call, session);
+                SessionEvent::Stranded(session)
+            }
             ConversationFact::Outdated => SessionEvent::Outdated(session),
             ConversationFact::Equivocated(device) => SessionEvent::Equivocated(session, device),
             ConversationFact::Unwanted(why) => SessionEvent::Unwanted(session, why),

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use mainframe_base::{Luminosity, SessionId, Tag};
 
-use super::rehearsal::Rehearsal;
+use super::rehearsal::{Device, Rehearsal};
 use crate::crypto::SharedTopic;
 use crate::session::contact::{Fact, Terms as InvitationTerms, Whom};
-use crate::session::ledger::MessageState;
+use crate::session::ledger::{Failure, MessageState};
 use crate::session::{Answer, NewGroup, Order, SessionEvent, Unable};
 use crate::wire::HoldClass;
 
@@ -527,5 +527,65 @@ fn keys_are_renewed_and_the_conversation_goes_on() {
     for device in 0..2 {
         assert_eq!(rehearsal.texts(device, session), ["meanwhile", "afterwards"]);
         assert!(rehearsal.sessions(device)[0].unconfirmed_since.is_none());
+    }
+}
+
+#[test]
+fn two_who_both_changed_the_session_and_then_lost_sight_of_each_other_for_days_talk_again() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.cut_off.extend([0, 1]);
+    for device in 0..2 {
+        rehearsal.order(device, Order::Renew(session)).unwrap();
+    }
+    rehearsal.pass(40 * 60 * MINUTE_MS);
+    rehearsal.forget_held();
+    rehearsal.reconnect();
+    let said = [0, 1].map(|device| rehearsal.say(device, session, "are you there?"));
+    rehearsal.pass(3 * 60 * MINUTE_MS);
+    // One of the two changes counts, and whoever made the other one could not go back: they begin anew.
+    let ids = |rehearsal: &mut Rehearsal, device| -> Vec<SessionId> {
+        rehearsal.sessions(device).iter().map(|view| view.id).collect()
+    };
+    let anew = ids(&mut rehearsal, 0);
+    assert!(anew.len() == 1 && anew[0] != session, "{}", rehearsal.told(&[0, 1]));
+    assert_eq!(ids(&mut rehearsal, 1), anew);
+    let stranded = |device: &Device| device.events.contains(&SessionEvent::Stranded(session));
+    assert_eq!(rehearsal.devices.iter().filter(|device| stranded(device)).count(), 1);
+    for (device, said) in said.into_iter().enumerate() {
+        let state = rehearsal.state(device, session, said);
+        assert_eq!(state, Some(MessageState::Failed(Failure::Left)), "and nobody believes that he was heard");
+        rehearsal.say(device, anew[0], "here I am");
+        rehearsal.pass(5_000);
+    }
+    assert!((0..2).all(|device| rehearsal.texts(device, anew[0]) == ["here I am", "here I am"]));
+}
+
+#[test]
+fn who_came_to_a_dead_end_in_a_group_is_told_and_can_be_let_in_again() {
+    let mut rehearsal = Rehearsal::of(3);
+    let session = group(&mut rehearsal, 3);
+    rehearsal.cut_off.insert(2);
+    rehearsal.order(2, Order::Renew(session)).unwrap();
+    rehearsal.order(0, Order::Rename(session, "brook".into())).unwrap();
+    rehearsal.pass(40 * 60 * MINUTE_MS);
+    rehearsal.forget_held();
+    rehearsal.reconnect();
+    rehearsal.pass(2 * 60 * MINUTE_MS);
+    let stranded = |device: &Device| device.events.contains(&SessionEvent::Stranded(session));
+    let told: Vec<bool> = rehearsal.devices.iter().map(stranded).collect();
+    assert_eq!(told, [false, false, true], "{}", rehearsal.told(&[2]));
+    let lost = rehearsal.devices[2].key;
+    rehearsal.order(0, Order::RemoveMember(session, lost)).unwrap();
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.order(0, Order::AddMember(session, lost)).unwrap();
+    rehearsal.pass(MINUTE_MS);
+    rehearsal.say(1, session, "there you are");
+    rehearsal.say(2, session, "here I am");
+    rehearsal.pass(MINUTE_MS);
+    for device in 0..3 {
+        let texts = rehearsal.texts(device, session);
+        assert!(texts.len() == 2, "{texts:?} {}", rehearsal.told(&[device]));
     }
 }

@@ -247,7 +247,9 @@ impl<'a> SessionReader<'a> {
                 self.output.note(format!("  messages {first} to {last} of device {device} did not come"));
             }
             SessionChange::Stranded => {
-                self.output.note("  this device was left behind; it waits to be added again, and an admin can do so");
+                self.output.note(
+                    "  this device was alone for too long and was left behind; a conversation of two begins anew by itself, into a group an admin lets you by removing and adding you",
+                );
             }
             SessionChange::Outdated => self.output.note(
                 "  this device was restored from an old copy: others have heard more from it than it remembers, so it only reads here",

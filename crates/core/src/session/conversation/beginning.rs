@@ -115,7 +115,6 @@ impl Conversation {
             said_on_branch: Vec::new(),
             is_removed: false,
             is_stuck: false,
-            is_stranded: false,
             is_outdated: false,
             originals: VecDeque::new(),
             assembly: Assembly::new(),

@@ -17,10 +17,13 @@ use crate::session::ordering::{
     Commit, CommitId, Leaf, Notary, Ordering, OrderingFact, OrderingOut, OrderingScene, Removal, Signature, Signed,
     Wish,
 };
-use crate::session::terms::{Changes, Terms};
+use crate::session::terms::{Changes, Kind, Terms};
 
 /// From this many requests on anyone answers for a commit, not its author alone.
 const ASKED_ANYONE: u32 = 2;
+
+/// Commits on an epoch, up to which one more may be believed (guess: one of each device, twice).
+const ON_TRUST_MAX: usize = 8;
 
 /// Signs and checks what is said about one epoch.
 struct EpochNotary<'a> {
@@ -110,8 +113,25 @@ impl Conversation {
         if self.candidates.contains_key(&id) {
             return;
         }
-        let Some(commit) = self.inspect(bytes).and_then(|facts| self.judge(id, &facts)) else { return };
-        self.take_candidate(scene, epoch, commit, bytes);
+        let judged = if self.is_stuck {
+            self.take_on_trust(id, leaf)
+        } else {
+            self.inspect(bytes).and_then(|facts| self.judge(id, &facts))
+        };
+        if let Some(commit) = judged {
+            self.take_candidate(scene, epoch, commit, bytes);
+        }
+    }
+
+    /// Without the parent's keys nothing about a commit on it can be checked; of one that is certified nothing needs to be. But
+    /// the two of a pair, who both burnt them, would never come to a decision: there the other one is believed, who can
+    /// deceive nobody else.
+    fn take_on_trust(&self, id: CommitId, leaf: u32) -> Option<Commit> {
+        let deciding = self.deciding();
+        let by_other = self.epoch(&deciding)?.facts.seat(leaf)?.person != self.me.person;
+        let is_believed = self.terms.kind == Kind::Pair && by_other && self.candidates.len() < ON_TRUST_MAX;
+        let is_certified = || self.orderings.get(&deciding).is_some_and(|ordering| ordering.is_certified(&id));
+        (is_believed || is_certified()).then(|| Commit { id, author: Leaf(leaf), removals: Vec::new() })
     }
 
     /// Keeps a commit that was found valid, and has it decided on.
@@ -213,11 +233,10 @@ impl Conversation {
         }
         let Some(bytes) = self.candidates.get(&id).cloned() else { return };
         if self.is_stuck {
-            self.is_stranded = true;
-            scene.out.facts.push(ConversationFact::Stranded);
+            // There is no way back. Whether we are where the others will be is certain when that commit is final.
             return;
         }
-        self.stand_on_parent(scene, parent);
+        self.stand_on_parent(scene, parent, id);
         let facts = match self.group.merge(&bytes) {
             Ok(facts) => facts,
             Err(error) => return tracing::error!(?error, "a commit that was found valid cannot be merged"),
@@ -234,14 +253,15 @@ impl Conversation {
         self.note_start(&id);
     }
 
-    /// Keeps a way back to the parent, or goes it.
-    fn stand_on_parent(&mut self, scene: &mut Scene<'_>, parent: EpochId) {
-        let Some(branch) = &self.branch else {
+    /// Keeps a way back to the parent, or goes it, before a commit is merged.
+    fn stand_on_parent(&mut self, scene: &mut Scene<'_>, parent: EpochId, commit: CommitId) {
+        let Some(branch) = &mut self.branch else {
             let snapshot = self.group.snapshot();
             self.keep_snapshot(scene.tx, &snapshot);
-            self.branch = Some(Branch { parent, snapshot, deed: None });
+            self.branch = Some(Branch { parent, commit, snapshot, deed: None });
             return;
         };
+        branch.commit = commit;
         self.group.restore(branch.snapshot.clone()).expect("a snapshot of this very group");
         if self.current != parent {
             let abandoned = std::mem::replace(&mut self.current, parent);
@@ -280,8 +300,8 @@ impl Conversation {
         if parent != self.deciding() {
             return;
         }
-        if self.is_stranded {
-            return;
+        if self.is_stranded() {
+            return scene.out.facts.push(ConversationFact::Stranded);
         }
         let Some(branch) = self.branch.take() else { return };
         self.is_stuck = false;
@@ -310,7 +330,7 @@ impl Conversation {
 
     /// What a commit did, in the words of people. After a restart it is found out anew.
     fn describe(&self, branch: Branch, id: &CommitId) -> (IdentityKey, Changes) {
-        let Branch { parent, snapshot, deed } = branch;
+        let Branch { parent, snapshot, deed, .. } = branch;
         let inspect_again = || {
             let bytes = self.candidates.get(id)?;
             let facts = Group::load(snapshot, &self.device).ok()?.inspect(bytes).ok()?;
@@ -336,11 +356,13 @@ impl Conversation {
 
     /// Members lied, and two commits were certified: whoever is not on the winning branch has to be added again.
     fn forked(&mut self, scene: &mut Scene<'_>, epoch: EpochId, winner: CommitId) {
-        let mine = self.orderings.get(&epoch).and_then(Ordering::favourite);
-        if epoch == self.deciding() && self.branch.is_some() && !self.is_stuck {
+        let branch = self.branch.as_ref().filter(|branch| branch.parent == epoch);
+        if branch.is_some() && !self.is_stuck {
             return self.apply(scene, epoch, winner);
         }
-        if mine != Some(winner) {
+        // Of what was decided on, the commit that we followed is kept.
+        let is_ours = |branch: &Branch| branch.commit == winner;
+        if !branch.map_or_else(|| self.candidate(scene.tx, &epoch, &winner).is_some(), is_ours) {
             scene.out.facts.push(ConversationFact::Stranded);
         }
     }

@@ -137,6 +137,9 @@ impl Scene<'_> {
 /// The epoch we could go back to, while the commit that ended it may still lose.
 struct Branch {
     parent: EpochId,
+    /// By which commit we came here.
+    commit: CommitId,
+    /// The way back; nothing once it was burnt.
     snapshot: Rows,
     /// Who led us here and by what changes, if that happened since the last start.
     deed: Option<(IdentityKey, Changes)>,
@@ -182,8 +185,6 @@ pub(super) struct Conversation {
     is_removed: bool,
     /// The way back to the parent is burnt although nothing is decided.
     is_stuck: bool,
-    /// And another commit won: we have to be added again.
-    is_stranded: bool,
     /// This is an old copy of the device: what it would say others have heard otherwise (review P38).
     is_outdated: bool,
     originals: VecDeque<(MessageId, Vec<u8>)>,
@@ -211,6 +212,13 @@ impl Conversation {
     /// Whether somebody has a device in it.
     pub(super) fn has(&self, person: &IdentityKey) -> bool {
         self.present().seats.iter().any(|seat| seat.person == *person)
+    }
+
+    /// Whether another commit than the one that led us here counts, and there is no way back.
+    pub(super) fn is_stranded(&self) -> bool {
+        let Some(branch) = self.branch.as_ref().filter(|_| self.is_stuck) else { return false };
+        let counts = self.orderings.get(&branch.parent).and_then(Ordering::final_commit);
+        counts.is_some_and(|commit| commit != branch.commit)
     }
 
     /// Whether this is an old copy of the device, which only reads.

@@ -18,7 +18,7 @@ use crate::session::terms::{Amendment, Terms};
 use crate::session::{SessionConfig, fragment};
 use crate::store::{Table, Tx};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const PRESENT: u8 = 0;
 const SNAPSHOT: u8 = 1;
 /// The longest tree or Welcome that is kept: what travels in one frame.
@@ -28,7 +28,7 @@ const BLOB_LENGTH_MAX: usize = fragment::FRAME_LENGTH_MAX;
 struct Head {
     person: IdentityKey,
     current: EpochId,
-    parent: Option<EpochId>,
+    branch: Option<(EpochId, CommitId)>,
     is_removed: bool,
     is_stuck: bool,
     is_outdated: bool,
@@ -78,8 +78,9 @@ impl Conversation {
             Some((epoch, Ordering::decode(&row, pace).ok()?))
         };
         let orderings = rows_of(tx, Table::Decisions, &id.0).into_iter().filter_map(ordering).collect();
-        let deciding = head.parent.unwrap_or(head.current);
-        let branch = head.parent.map(|parent| Branch { parent, snapshot: mls_rows(tx, &id, SNAPSHOT), deed: None });
+        let deciding = head.branch.map_or(head.current, |(parent, _)| parent);
+        let snapshot = || mls_rows(tx, &id, SNAPSHOT);
+        let branch = head.branch.map(|(parent, commit)| Branch { parent, commit, snapshot: snapshot(), deed: None });
         Some(Conversation {
             id,
             me,
@@ -102,7 +103,6 @@ impl Conversation {
             said_on_branch: head.said_on_branch,
             is_removed: head.is_removed,
             is_stuck: head.is_stuck,
-            is_stranded: false,
             is_outdated: head.is_outdated,
             originals: VecDeque::new(),
             assembly: Assembly::new(),
@@ -177,7 +177,7 @@ impl Conversation {
         Head {
             person: self.me.person,
             current: self.current,
-            parent: self.branch.as_ref().map(|branch| branch.parent),
+            branch: self.branch.as_ref().map(|branch| (branch.parent, branch.commit)),
             is_removed: self.is_removed,
             is_stuck: self.is_stuck,
             is_outdated: self.is_outdated,
@@ -256,7 +256,10 @@ impl Head {
         let mut out = vec![VERSION];
         out.extend_from_slice(&self.person.0);
         out.extend_from_slice(&self.current.0);
-        put_optional(&mut out, self.parent.as_ref(), |out, parent| out.extend_from_slice(&parent.0));
+        put_optional(&mut out, self.branch.as_ref(), |out, (parent, commit)| {
+            out.extend_from_slice(&parent.0);
+            out.extend_from_slice(&commit.0);
+        });
         out.extend_from_slice(&[self.is_removed, self.is_stuck, self.is_outdated].map(u8::from));
         out.extend_from_slice(&self.renewed.0.to_be_bytes());
         put_list(&mut out, &self.wants.iter().collect::<Vec<_>>(), |out, (since, want)| {
@@ -276,7 +279,7 @@ impl Head {
         let head = Head {
             person: IdentityKey(reader.array()?),
             current: EpochId(reader.array()?),
-            parent: read_optional(&mut reader, |reader| reader.array().map(EpochId))?,
+            branch: read_optional(&mut reader, |reader| Ok((EpochId(reader.array()?), CommitId(reader.array()?))))?,
             is_removed: read_flag(&mut reader)?,
             is_stuck: read_flag(&mut reader)?,
             is_outdated: read_flag(&mut reader)?,
@@ -386,7 +389,7 @@ mod tests {
         let head = Head {
             person: IdentityKey([9; 32]),
             current: EpochId([1; 16]),
-            parent: Some(EpochId([2; 16])),
+            branch: Some((EpochId([2; 16]), CommitId([4; 32]))),
             is_removed: false,
             is_stuck: true,
             is_outdated: false,

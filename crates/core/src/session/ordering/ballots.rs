@@ -11,6 +11,10 @@ use super::statement::{Certificate, Promise, Proposal, QuotedPromise, Signature,
 use super::tally::Heard;
 use super::{CERTIFICATES_MAX, GIVE_UP_AFTER_MS, Ordering, OrderingFact, OrderingScene};
 
+/// How long ballots go on after a day without a decision once somebody was heard, in milliseconds: an hour, in which everyone
+/// who is there says something.
+const STIRRED_MS: u64 = 3_600_000;
+
 /// A ballot of ours.
 #[derive(Clone, Debug)]
 pub(super) struct Drive {
@@ -32,7 +36,7 @@ impl Ordering {
 
     /// Whether there is still something to vote on.
     pub(super) fn is_undecided(&self) -> bool {
-        self.durable.certificates.is_empty() && !self.durable.gave_up
+        self.durable.certificates.is_empty()
     }
 
     /// The leaves that are to go, by all removals we know of.
@@ -60,7 +64,8 @@ impl Ordering {
     }
 
     pub(super) fn give_up_at(&self) -> Option<Time> {
-        self.durable.opened.filter(|_| self.is_undecided()).map(|opened| opened + GIVE_UP_AFTER_MS)
+        let is_due = self.is_undecided() && !self.durable.gave_up;
+        self.durable.opened.filter(|_| is_due).map(|opened| opened + GIVE_UP_AFTER_MS)
     }
 
     /// Notes a vote, and what it proves.
@@ -152,7 +157,7 @@ impl Ordering {
 
     /// Goes over to the next ballot when the time of this one is up, and opens it if it is ours.
     fn take_turn(&mut self, scene: &mut OrderingScene<'_>) {
-        if !self.is_undecided() || self.durable.opened.is_none() {
+        if !self.is_undecided() || self.durable.opened.is_none() || self.is_alone(scene.now) {
             self.ballot_ends = None;
             return;
         }
@@ -196,6 +201,21 @@ impl Ordering {
         match forced(promises, &self.durable.roster) {
             Some(commit) => self.durable.commits.contains_key(&commit).then_some(commit),
             None => self.best().map(|commit| commit.id),
+        }
+    }
+
+    /// Whether a day passed without a decision, and nobody was heard lately: nobody would hear our ballots either.
+    fn is_alone(&self, now: Time) -> bool {
+        self.durable.gave_up && self.stirred.is_none_or(|at| now.since_ms(at) > STIRRED_MS)
+    }
+
+    /// Somebody is there. If nobody was for long, all we have to say is said again.
+    pub(super) fn stir(&mut self, now: Time) {
+        if self.is_undecided() {
+            if self.is_alone(now) {
+                self.telling.turn_page();
+            }
+            self.stirred = Some(now);
         }
     }
 

@@ -23,6 +23,7 @@ impl Ordering {
             return Err(Fault::BadSignature);
         }
         self.note_heard_from(signed.from);
+        self.stir(scene.now);
         let is_behind = self.is_behind(signed);
         match &signed.statement {
             Statement::Ask | Statement::Known(_) => {}

@@ -78,8 +78,8 @@ pub enum Wish {
 pub enum OrderingFact {
     /// The commit counts: the way back to the parent epoch can be burnt.
     Final(CommitId),
-    /// A day passed without a decision. The way back is to be burnt nevertheless; who turns out to be on another branch is
-    /// to be added again.
+    /// A day passed without a decision. The way back is to be burnt nevertheless. It is decided when enough are there; who
+    /// turns out to be on another branch then is to be added again.
     GaveUp,
     /// More than one commit was certified. Everybody finds the same winner; who applied another is to be added again.
     Forked {
@@ -126,6 +126,8 @@ pub struct Ordering {
     /// The latest proposal heard that we did not vote for (yet).
     proposal: Option<Proposal>,
     telling: Telling,
+    /// When anybody was heard last.
+    stirred: Option<Time>,
     /// Whether something durable changed in this call.
     is_changed: bool,
     /// What was last wished to be applied, and which certified commits were last told of.
@@ -179,7 +181,8 @@ impl Ordering {
     /// commit at once, also if they come to want something only now, and win, as long as the vote is open.
     pub fn may_commit_at(&self, wanted: Time) -> Option<Time> {
         let (durable, roster) = (&self.durable, &self.durable.roster);
-        if !self.is_undecided() || durable.commits.values().any(|commit| commit.author == durable.me) {
+        if !self.is_undecided() || durable.gave_up || durable.commits.values().any(|commit| commit.author == durable.me)
+        {
             return None;
         }
         let turn_of = |leaf| wanted + self.pace.turn_ms().saturating_mul(roster.rank(leaf) as u64);
@@ -188,6 +191,11 @@ impl Ordering {
         let is_early = seen < turn_of(first.author);
         let is_open = durable.accepted.is_none() && durable.promised == 0;
         (is_open && is_early && roster.rank(durable.me) < roster.rank(first.author)).then_some(seen.max(wanted))
+    }
+
+    /// Whether enough voted for this commit, be it known or not.
+    pub fn is_certified(&self, commit: &CommitId) -> bool {
+        self.durable.certificates.contains_key(commit)
     }
 
     /// Whether we made this commit.
@@ -245,6 +253,7 @@ impl Ordering {
             drive: None,
             proposal: None,
             telling: Telling::default(),
+            stirred: None,
             is_changed: false,
             applied: durable.favourite(),
             certified: durable.certified().map(|commit| commit.id).collect(),

@@ -253,15 +253,22 @@ fn everybody_waits_for_its_turn_and_lets_nobody_push_in() {
 }
 
 #[test]
-fn after_a_day_everybody_gives_up() {
+fn after_a_day_everybody_burns_the_way_back_and_goes_on_when_somebody_is_heard() {
     let mut member = Alone::of(5);
     member.sees(commit(1, 1));
     member.wake(Time(GIVE_UP_AFTER_MS - 1));
     assert_eq!(member.out.facts, []);
     member.wake(Time(GIVE_UP_AFTER_MS));
     assert_eq!(member.out.facts, [OrderingFact::GaveUp]);
-    assert_eq!(member.ordering.next_wake(), None);
     assert_eq!(member.ordering.may_commit_at(Time(0)), None);
+    // It goes on to say what it voted for, once an hour.
+    let later = Time(GIVE_UP_AFTER_MS + 3_600_000);
+    member.out = OrderingOut::default();
+    member.wake(later);
+    assert_eq!(member.out.wishes.len(), 1);
+    assert!(member.ordering.next_wake().is_some_and(|at| at.since_ms(later) <= 3_600_000));
+    member.hears(4, certificate(0, 1, &[1, 2, 3, 4]));
+    assert_eq!(member.out.facts, [OrderingFact::Final(id(1))]);
 }
 
 proptest! {

@@ -8,6 +8,10 @@ use super::commit::CommitId;
 use super::statement::{Certificate, Promise, Signed, Statement};
 use super::{GIVE_UP_AFTER_MS, Ordering, OrderingScene};
 
+/// How long those who may know nothing of an undecided epoch are told of it, in milliseconds: thirty days, as long as
+/// messages are kept for them.
+const UNDECIDED_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
 /// What waits to be said.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Telling {
@@ -154,7 +158,8 @@ impl Ordering {
     /// Whether something is left to find out, or to make known to members who may not even know that there is.
     fn is_restless(&self, now: Time) -> bool {
         let durable = &self.durable;
-        let is_late = durable.gave_up || durable.opened.is_some_and(|opened| now >= opened + GIVE_UP_AFTER_MS);
+        let patience_ms = if self.is_undecided() { UNDECIDED_MS_MAX } else { GIVE_UP_AFTER_MS };
+        let is_late = durable.opened.is_some_and(|opened| now >= opened + patience_ms);
         // Who promised is taken to know that there is something to find out.
         let has_begun = durable.opened.is_some() || durable.promised > 0 || !self.named().is_empty();
         let is_forked = durable.certificates.len() > 1;
