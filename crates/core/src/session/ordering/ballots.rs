@@ -11,9 +11,9 @@ use super::statement::{Certificate, Promise, Proposal, QuotedPromise, Signature,
 use super::tally::Heard;
 use super::{CERTIFICATES_MAX, GIVE_UP_AFTER_MS, Ordering, OrderingFact, OrderingScene};
 
-/// How long ballots go on after a day without a decision once somebody was heard, in milliseconds: an hour, in which everyone
-/// who is there says something.
-const STIRRED_MS: u64 = 3_600_000;
+/// How long after a day without a decision somebody who was heard is taken to be there, in milliseconds: twice the longest
+/// silence between two tries to be heard.
+const THERE_MS: u64 = 2 * 3_600_000;
 
 /// A ballot of ours.
 #[derive(Clone, Debug)]
@@ -204,18 +204,20 @@ impl Ordering {
         }
     }
 
-    /// Whether a day passed without a decision, and nobody was heard lately: nobody would hear our ballots either.
+    /// Whether a day passed without a decision, and too few are there for one: ballots would only count up, beyond what those
+    /// who come back follow.
     fn is_alone(&self, now: Time) -> bool {
-        self.durable.gave_up && self.stirred.is_none_or(|at| now.since_ms(at) > STIRRED_MS)
+        let roster = &self.durable.roster;
+        let there = self.there.iter().filter(|(_, at)| now.since_ms(**at) <= THERE_MS).map(|(leaf, _)| *leaf);
+        self.durable.gave_up && roster.weigh(there.chain([self.durable.me])) < roster.quorum(1)
     }
 
-    /// Somebody is there. If nobody was for long, all we have to say is said again.
-    pub(super) fn stir(&mut self, now: Time) {
-        if self.is_undecided() {
-            if self.is_alone(now) {
-                self.telling.turn_page();
-            }
-            self.stirred = Some(now);
+    /// Somebody is there. If that is enough for a decision at last, all we have to say is said again.
+    pub(super) fn note_there(&mut self, leaf: Leaf, now: Time) {
+        let was_alone = self.is_alone(now);
+        self.there.insert(leaf, now);
+        if was_alone && !self.is_alone(now) {
+            self.telling.turn_page();
         }
     }
 

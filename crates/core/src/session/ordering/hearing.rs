@@ -7,8 +7,8 @@ use super::roster::Leaf;
 use super::statement::{Certificate, Promise, Proposal, QuotedPromise, Signed, Statement, Vote};
 use super::{Ordering, OrderingScene};
 
-/// How far ahead of ours a ballot may be that we follow: more than pass before all give up, so that nobody needs to
-/// follow further, and a liar cannot use up all numbers at once.
+/// How far ahead of ours a ballot may be that we follow, so that a liar cannot use up all numbers at once: more than pass in a
+/// day. After that none passes without enough members to decide.
 const LEAP_MAX: u32 = 1_024;
 
 impl Ordering {
@@ -23,7 +23,7 @@ impl Ordering {
             return Err(Fault::BadSignature);
         }
         self.note_heard_from(signed.from);
-        self.stir(scene.now);
+        self.note_there(signed.from, scene.now);
         let is_behind = self.is_behind(signed);
         match &signed.statement {
             Statement::Ask | Statement::Known(_) => {}

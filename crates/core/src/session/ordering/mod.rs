@@ -36,7 +36,7 @@ mod tests;
 #[cfg(test)]
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mainframe_base::{Fault, Time};
 
@@ -50,8 +50,8 @@ pub use statement::{Certificate, Notary, Promise, Proposal, QuotedPromise, Signa
 use tally::Tally;
 use telling::Telling;
 
-/// How long after the first commit nothing is waited for any more, in milliseconds: the parent epoch's keys, which a
-/// change of mind needs, are not kept longer than a day.
+/// How long after the first commit it is still possible to change one's mind, in milliseconds: the parent epoch's keys, which
+/// that needs, are not kept longer than a day (review P34).
 pub const GIVE_UP_AFTER_MS: u64 = 24 * 3_600_000;
 
 /// Most removals remembered on one epoch (guess: everyone of the largest group).
@@ -126,8 +126,8 @@ pub struct Ordering {
     /// The latest proposal heard that we did not vote for (yet).
     proposal: Option<Proposal>,
     telling: Telling,
-    /// When anybody was heard last.
-    stirred: Option<Time>,
+    /// When each of the others was heard last.
+    there: BTreeMap<Leaf, Time>,
     /// Whether something durable changed in this call.
     is_changed: bool,
     /// What was last wished to be applied, and which certified commits were last told of.
@@ -253,7 +253,7 @@ impl Ordering {
             drive: None,
             proposal: None,
             telling: Telling::default(),
-            stirred: None,
+            there: BTreeMap::new(),
             is_changed: false,
             applied: durable.favourite(),
             certified: durable.certified().map(|commit| commit.id).collect(),
