@@ -218,6 +218,29 @@ impl Sessions {
             self.give_up_entering(call, person);
         }
         self.tell_person(call, person, DeviceFact::Revoked(device));
+        let mine = self.conversations.values().filter(|it| it.person() == person).map(Conversation::id);
+        for session in mine.collect::<Vec<_>>() {
+            self.put_out_revoked(call, session);
+        }
+    }
+
+    /// Own devices that are in a session although the person vouches for them no more are put out of it: they may have been
+    /// revoked before this device came in, or let in by somebody who did not know.
+    pub(super) fn put_out_revoked(&mut self, call: &mut Call<'_>, session: SessionId) {
+        let Some(conversation) = self.conversations.get(&session) else { return };
+        let person = conversation.person();
+        let mut seated = conversation.devices_of(&person);
+        let this = self.persons[&person].device.key();
+        seated.retain(|device| self.is_revoked(call.tx, &person, device));
+        if self.is_revoked(call.tx, &person, &this) {
+            return;
+        }
+        for device in seated {
+            self.control(call, session, &Control::Removing(device));
+            if let Err(why) = self.want(call, session, Want::RemoveDevice(device)) {
+                tracing::warn!(%session, %why, "a revoked device is not put out of a session");
+            }
+        }
     }
 
     /// Puts a device of a person out of every session, and vouches for it no more.
@@ -239,10 +262,6 @@ impl Sessions {
         self.learn_revocation(call, revocation.clone());
         for pair in self.pairs_of(&person) {
             self.control(call, pair, &Control::Revoked(revocation.clone()));
-        }
-        for session in sessions {
-            self.control(call, session, &Control::Removing(device));
-            self.want(call, session, Want::RemoveDevice(device))?;
         }
         let news = Belongings { sessions: vec![], contacts: vec![], ..self.belongings(call.tx, person) };
         self.tell_own(call, person, news, false);

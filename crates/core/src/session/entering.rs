@@ -18,7 +18,7 @@ use super::contact::{
 };
 use super::controls::Control;
 use super::conversation::{Invited, Want};
-use super::first_contact::{Welcome, offers};
+use super::first_contact::{Entered, Welcome, offers};
 use super::sessions::{Call, Sessions};
 use crate::codec::{Reader, put_list};
 use crate::crypto::{LetterKind, Recipient};
@@ -164,7 +164,8 @@ impl Sessions {
 
     /// Another device of the person let us in.
     pub(super) fn welcomed_by_own(&mut self, call: &mut Call<'_>, person: IdentityKey, came: Welcome<'_>) {
-        if self.entering.has(person, came.session) && self.enter(call, person, person, came) {
+        let is_asked = self.entering.has(person, came.session);
+        if is_asked && self.enter(call, person, person, None, came) == Entered::Now {
             self.control(call, came.session, &Control::Here);
         }
     }
@@ -219,7 +220,13 @@ impl Sessions {
         self.tell_welcome(call, person, session, invitation);
     }
 
-    fn tell_welcome(&mut self, call: &mut Call<'_>, person: IdentityKey, session: SessionId, invited: Invited) {
+    pub(super) fn tell_welcome(
+        &mut self,
+        call: &mut Call<'_>,
+        person: IdentityKey,
+        session: SessionId,
+        invited: Invited,
+    ) {
         let Invited { person: peer, welcome, tree, start } = invited;
         let fits =
             welcome.len() <= WELCOME_LENGTH_MAX && tree.as_ref().is_none_or(|tree| tree.len() <= TREE_LENGTH_MAX);

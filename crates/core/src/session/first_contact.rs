@@ -36,6 +36,17 @@ pub(super) struct Welcome<'a> {
     pub(super) start: &'a Start,
 }
 
+/// What came of a Welcome.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Entered {
+    /// Nothing.
+    No,
+    /// The person was in that session before.
+    Before,
+    /// The person is in it from now on.
+    Now,
+}
+
 impl Sessions {
     /// A piece of a letter to one of our people was opened.
     pub fn letter_came(
@@ -52,6 +63,9 @@ impl Sessions {
         }
         let Some(key) = self.person_of(&scan_key) else { return };
         let person = &self.persons[&key];
+        if self.is_revoked(tx, &key, &person.device.key()) {
+            return tracing::debug!("a letter is not for this device any more: it was revoked");
+        }
         let secret_of = |id| person.contacts.secret_of(tx, id);
         let opened = open_letter(&person.identity, secret_of, &bytes);
         let is_played_again = opened.is_ok() && !self.is_first(now, key, tx, &bytes);
@@ -122,17 +136,24 @@ impl Sessions {
             Wish::JoinSession { peer, about, session, welcome, tree, start } => {
                 let start = if start.is_empty() { Some(Start::default()) } else { Start::decode(&start).ok() };
                 let is_ours = self.package_for(call.tx, &person, &welcome).is_some();
-                let entered = start.is_some_and(|start| {
+                let is_of_greeting = match about {
+                    About::Hello(hello) => session == pair_id(&peer, &person, &hello),
+                    About::Session(_) => true,
+                };
+                let entered = start.filter(|_| is_of_greeting).map_or(Entered::No, |start| {
                     let came = Welcome { session, welcome: &welcome, tree: tree.as_deref(), start: &start };
-                    self.enter(call, person, peer, came)
+                    let pair_with = matches!(about, About::Hello(_)).then_some(peer);
+                    self.enter(call, person, peer, pair_with, came)
                 });
                 let input = match (entered, about) {
-                    (true, About::Session(_)) => return self.control(call, session, &Control::Here),
-                    (true, About::Hello(_)) => Input::SessionJoined { peer, session },
+                    (Entered::Now, About::Session(_)) => return self.control(call, session, &Control::Here),
+                    (Entered::Now | Entered::Before, About::Hello(_)) => Input::SessionJoined { peer, session },
                     // It is for another device of the person, which answered the same greeting.
-                    (false, About::Hello(_)) if !is_ours && !self.other_devices(call.tx, &person).is_empty() => return,
-                    (false, About::Hello(hello)) => Input::SessionFailed { peer, hello },
-                    (false, About::Session(_)) => return,
+                    (Entered::No, About::Hello(_)) if !is_ours && !self.other_devices(call.tx, &person).is_empty() => {
+                        return;
+                    }
+                    (Entered::No, About::Hello(hello)) => Input::SessionFailed { peer, hello },
+                    (Entered::No | Entered::Before, About::Session(_)) => return,
                 };
                 self.tell_contacts(call, person, input);
             }
@@ -214,7 +235,9 @@ impl Sessions {
         let them = peer.identity();
         let session = pair_id(&person, &them, &hello);
         let failed = Input::SessionFailed { peer: them, hello };
-        let Some(wanted) = offers(&them, packages) else { return self.tell_contacts(call, person, failed) };
+        let Some(wanted) = self.vouched_offers(call.tx, &them, packages) else {
+            return self.tell_contacts(call, person, failed);
+        };
         if self.conversations.contains_key(&session) {
             return;
         }
@@ -250,26 +273,35 @@ impl Sessions {
         call.out.push(SessionEffect::Tell(person, SessionEvent::Began(session, terms)));
     }
 
-    /// Enters a session by a Welcome for a key package that was never used. Who is in it already stays, unless he was removed
-    /// without hearing of it before he was let in again. Whether we are in it now.
+    /// Enters a session by a Welcome for a key package that was never used: the one of two with somebody, if that is what it
+    /// must be. Who is in it already stays, unless he was removed without hearing of it before he was let in again.
     pub(super) fn enter(
         &mut self,
         call: &mut Call<'_>,
         person: IdentityKey,
         let_in_by: IdentityKey,
+        pair_with: Option<IdentityKey>,
         came: Welcome<'_>,
-    ) -> bool {
+    ) -> Entered {
         let Welcome { session, welcome, tree, start } = came;
-        let Some((key, secrets)) = self.package_for(call.tx, &person, welcome) else {
-            return self.conversations.contains_key(&session);
-        };
+        let present = self.conversations.get(&session);
+        let is_theirs =
+            |it: &&Conversation| it.person() == person && pair_with.is_none_or(|peer| it.other_person() == Some(peer));
+        let before = present.filter(is_theirs).map_or(Entered::No, |_| Entered::Before);
+        if present.is_some() && before == Entered::No {
+            return Entered::No;
+        }
+        let Some((key, secrets)) = self.package_for(call.tx, &person, welcome) else { return before };
         let device = &self.persons[&person].device;
         let beginning = Beginning::welcomed(call.now, &self.config, device, &secrets, welcome, tree);
-        let fits = |beginning: &Beginning| beginning.id() == session && beginning.person() == person;
-        let Some(beginning) = beginning.filter(fits) else { return self.conversations.contains_key(&session) };
+        let fits = |it: &Beginning| {
+            let is_pair = pair_with.is_none_or(|peer| it.is_pair_with(&peer));
+            it.id() == session && it.person() == person && is_pair
+        };
+        let Some(beginning) = beginning.filter(fits) else { return before };
         if let Some(present) = self.conversations.get(&session) {
             if !present.is_left_behind(beginning.epoch(), &let_in_by) {
-                return true;
+                return Entered::Before;
             }
             self.leave_behind(call, session);
         }
@@ -288,7 +320,8 @@ impl Sessions {
         }
         self.entered(call, person, session);
         call.out.push(SessionEffect::Tell(person, SessionEvent::Began(session, terms)));
-        true
+        self.put_out_revoked(call, session);
+        Entered::Now
     }
 
     /// Forgets the keys of a session we are in without knowing that we are not any more.
@@ -308,6 +341,18 @@ impl Sessions {
         })
     }
 
+    /// Key packages of devices that their person vouches for, as far as is known here.
+    pub(super) fn vouched_offers(
+        &self,
+        tx: &dyn Tx,
+        person: &IdentityKey,
+        packages: &[Vec<u8>],
+    ) -> Option<Vec<Offered>> {
+        let mut offered = offers(person, packages)?;
+        offered.retain(|one| one.device().is_some_and(|device| !self.is_revoked(tx, person, &device)));
+        (!offered.is_empty()).then_some(offered)
+    }
+
     /// Somebody was added, and the commit counts: they are told.
     pub(super) fn invite(&mut self, call: &mut Call<'_>, session: SessionId, invitation: Invited) {
         let Some(conversation) = self.conversations.get(&session) else { return };
@@ -323,11 +368,7 @@ impl Sessions {
         }
         match self.pair_with(call.tx, &person, &peer) {
             Some(pair) => self.control(call, pair, &Control::Welcome { session, welcome, tree, start }),
-            None => {
-                let about = About::Session(session);
-                let start = start.encode();
-                self.tell_contacts(call, person, Input::WelcomeMade { peer, about, session, welcome, tree, start });
-            }
+            None => self.tell_welcome(call, person, session, Invited { person: peer, welcome, tree, start }),
         }
     }
 

@@ -8,7 +8,7 @@ use super::contact::{ContactStanding, Input};
 use super::controls::Control;
 use super::conversation::{Conversation, Offered, Want};
 use super::epoch::Seat;
-use super::first_contact::{Welcome, offers};
+use super::first_contact::{Entered, Welcome};
 use super::ledger::Message;
 use super::ports::{Answer, NewGroup, Unable};
 use super::sessions::{Call, Sessions};
@@ -228,9 +228,10 @@ impl Sessions {
     }
 
     fn keys_came(&mut self, call: &mut Call<'_>, session: SessionId, from: IdentityKey, packages: &[Vec<u8>]) {
+        let offered = self.vouched_offers(call.tx, &from, packages);
         let Some(gathering) = self.gatherings.get_mut(&session) else { return };
         let Some(answered) = gathering.asked.get_mut(&from) else { return };
-        let Some(offered) = offers(&from, packages) else { return };
+        let Some(offered) = offered else { return };
         answered.get_or_insert(call.now);
         gathering.offered.extend(offered);
         gathering.due = gathering.due.min(call.now + GATHER_MS);
@@ -259,7 +260,7 @@ impl Sessions {
                 if kind == Kind::Pair && (is_other || self.entering.has(person, group)) =>
             {
                 let came = Welcome { session: group, welcome: &welcome, tree: tree.as_deref(), start: &start };
-                if self.enter(call, person, from.person, came) {
+                if self.enter(call, person, from.person, None, came) == Entered::Now {
                     self.control(call, group, &Control::Here);
                 }
             }

@@ -1,5 +1,7 @@
 //! What people ask for, one by one.
 
+use std::collections::BTreeMap;
+
 use mainframe_base::{IdentityKey, SessionId, Time};
 
 use super::contact::{Account, Contacts, NotDone, Turn};
@@ -89,7 +91,13 @@ impl Sessions {
                 Ok(Answer::Done)
             }
             Order::Messages { session, after, limit } => {
-                let entries = self.session_of(&person, &session)?.messages(call.tx, after, limit);
+                let conversation = self.session_of(&person, &session)?;
+                let mut blocked = BTreeMap::new();
+                let entries = conversation.messages(call.tx, after, limit, |author| {
+                    let asked =
+                        || conversation.person_of(author).is_some_and(|it| self.is_blocked(call.tx, &person, &it));
+                    !*blocked.entry(*author).or_insert_with(asked)
+                });
                 Ok(Answer::Messages(entries))
             }
             Order::Progress(session, number) => {

@@ -308,9 +308,13 @@ impl Sessions {
         let event = match fact {
             ConversationFact::Said { sequence, message, late } => {
                 let Some(author) = conversation.person_of(&message.id.author) else { return };
+                if self.is_blocked(call.tx, &person, &author) {
+                    return;
+                }
                 self.was_heard(call, session, author);
                 SessionEvent::Said { session, sequence, author, message, late }
             }
+            ConversationFact::Controlled { from, .. } if self.is_blocked(call.tx, &person, &from.person) => return,
             ConversationFact::Controlled { from, message } => {
                 self.was_heard(call, session, from.person);
                 return self.controlled(call, session, &from, &message);
@@ -323,6 +327,7 @@ impl Sessions {
                 self.attend_places(call, session);
                 if added.contains(&person) {
                     self.learn_seated(call, session);
+                    self.put_out_revoked(call, session);
                 }
                 SessionEvent::Changed { session, by, added, removed, terms }
             }
@@ -342,6 +347,12 @@ impl Sessions {
             ConversationFact::Unwanted(why) => SessionEvent::Unwanted(session, why),
         };
         call.out.push(SessionEffect::Tell(person, event));
+    }
+
+    /// Whether a person listens to somebody no more.
+    pub(super) fn is_blocked(&self, tx: &dyn Tx, person: &IdentityKey, peer: &IdentityKey) -> bool {
+        let contact = self.persons.get(person).and_then(|of| of.contacts.contact(tx, peer));
+        contact.is_some_and(|contact| contact.blocked)
     }
 
     /// Takes a session up: its tags are awaited and its places listened to.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainframe_base::{Address, Fault, IdentityKey, Luminosity, Prefix};
 
+use super::ordering::LEAVES_PER_PERSON_MAX;
 use crate::codec::{Reader, put_list};
 use crate::wire::HoldClass;
 
@@ -81,7 +82,7 @@ pub enum Forbidden {
     #[error("a pair stays a pair")]
     Pair,
     /// It would have too many devices.
-    #[error("a session has at most 128 devices")]
+    #[error("a session has at most 128 devices, and 16 of one person")]
     TooMany,
 }
 
@@ -129,7 +130,13 @@ impl Terms {
         if !admin && changes.terms.is_some() {
             return Err(Forbidden::Terms);
         }
-        if members.len() + changes.added.len() > LEAVES_MAX + changes.removed.len() {
+        let devices_of = |person: &IdentityKey| {
+            let there = members.iter().filter(|(leaf, whose)| *whose == person && !changes.removed.contains_key(leaf));
+            there.count() + changes.added.iter().filter(|added| *added == person).count()
+        };
+        if members.len() + changes.added.len() > LEAVES_MAX + changes.removed.len()
+            || changes.added.iter().any(|person| devices_of(person) > LEAVES_PER_PERSON_MAX)
+        {
             return Err(Forbidden::TooMany);
         }
         let stays_a_pair = changes.added.iter().all(|person| self.admins.contains(person))
@@ -249,11 +256,22 @@ mod tests {
 
     #[test]
     fn a_group_takes_so_many_devices_and_no_more() {
-        let full: BTreeMap<u32, IdentityKey> = (0..LEAVES_MAX as u32).map(|leaf| (leaf, person(1))).collect();
+        let full: BTreeMap<u32, IdentityKey> = (0..LEAVES_MAX as u32).map(|leaf| (leaf, person(leaf as u8))).collect();
         let terms = terms(Kind::Group, &[1]);
         assert_eq!(terms.allow(person(1), &full, &adds(1)), Err(Forbidden::TooMany));
-        let swapped = Changes { removed: [(0, person(1))].into(), ..adds(1) };
+        let swapped = Changes { removed: [(0, person(0))].into(), ..adds(1) };
         assert_eq!(terms.allow(person(1), &full, &swapped), Ok(()));
+    }
+
+    #[test]
+    fn a_person_has_so_many_devices_in_a_session_and_no_more() {
+        let most = LEAVES_PER_PERSON_MAX as u32;
+        let members: BTreeMap<u32, IdentityKey> = (0..most).map(|leaf| (leaf, person(1))).collect();
+        let terms = terms(Kind::Group, &[1]);
+        assert_eq!(terms.allow(person(1), &members, &adds(1)), Err(Forbidden::TooMany), "nobody could decide any more");
+        assert_eq!(terms.allow(person(1), &members, &adds(2)), Ok(()));
+        let swapped = Changes { removed: [(0, person(1))].into(), ..adds(1) };
+        assert_eq!(terms.allow(person(1), &members, &swapped), Ok(()));
     }
 
     proptest! {

@@ -6,7 +6,11 @@
 mod attended;
 mod command;
 #[cfg(test)]
+mod deciding_tests;
+#[cfg(test)]
 mod device_tests;
+#[cfg(test)]
+mod hostile_tests;
 mod inbound;
 mod inbox;
 #[cfg(test)]

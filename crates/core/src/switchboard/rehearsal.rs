@@ -212,6 +212,54 @@ impl Rehearsal {
         self.seat(number);
     }
 
+    /// The person does not live on this node any more.
+    pub(super) fn move_out(&mut self, number: usize) {
+        let key = self.devices[number].key;
+        self.command(number, EndpointCommand::RemovePersona(key));
+    }
+
+    /// And lives there again, as another device.
+    pub(super) fn move_in(&mut self, number: usize, seed: u8) {
+        self.devices[number].seed = seed;
+        self.seat(number);
+    }
+
+    /// Another person lives on this node too.
+    pub(super) fn add_person_to(&mut self, number: usize, seed: u8) -> IdentityKey {
+        let identity = Identity::generate(&mut ChaCha20Rng::from_seed([seed; 32]));
+        let key = identity.key();
+        let persona = Persona {
+            identity,
+            device: Secret::new([seed + 100; 32]),
+            device_name: Name::new("phone").unwrap(),
+            name: Name::new("another").unwrap(),
+            regions: vec![Region {
+                prefix: "01".parse().unwrap(),
+                presence: Presence::Resident,
+                until_hours: hours_of(self.now) + 10_000,
+            }],
+            luminosity_floor: Luminosity::new(2).unwrap(),
+        };
+        self.command(number, EndpointCommand::AddPersona(Box::new(persona)));
+        key
+    }
+
+    /// Makes somebody a contact of the other person of a node.
+    pub(super) fn befriend_second(&mut self, one: usize, number: usize, other: IdentityKey) -> SessionId {
+        let Some(EndpointReply::Person(Ok(answer))) = self.command(number, EndpointCommand::Order(other, Order::Card))
+        else {
+            panic!("no card")
+        };
+        let Answer::Card(card) = *answer else { panic!("no card") };
+        self.order(one, Order::AddContact(Whom::Card(*card), "hello".into())).unwrap();
+        self.pass(3_000);
+        let asker = self.devices[one].key;
+        self.command(number, EndpointCommand::Order(other, Order::AcceptContact(asker)));
+        self.pass(8_000);
+        let views = self.sessions(one);
+        views.iter().find(|view| view.members.iter().any(|it| it.person == other)).expect("a session of two").id
+    }
+
     /// What a thief of the device would have: its store as it is.
     pub(super) fn copy_of_store(&self, number: usize) -> MemoryStore {
         self.devices[number].store.clone()

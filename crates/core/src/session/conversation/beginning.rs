@@ -1,6 +1,6 @@
 //! How a session begins on this device: it founds it, or enters it by a Welcome.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mainframe_base::{IdentityKey, SessionId, Time};
 use mainframe_mls::{DeviceSecret, Group, Rows};
@@ -12,7 +12,7 @@ use crate::session::epoch::{Epoch, EpochFacts};
 use crate::session::fragment::Assembly;
 use crate::session::ledger::{Ledger, LedgerOut, LedgerScene, Member, Start};
 use crate::session::ordering::Ordering;
-use crate::session::terms::Terms;
+use crate::session::terms::{Kind, Terms};
 
 /// A group that is as sessions are, before anything of it is kept.
 pub(in crate::session) struct Beginning {
@@ -54,6 +54,14 @@ impl Beginning {
     /// Which of our persons would be in it.
     pub(in crate::session) fn person(&self) -> IdentityKey {
         self.me.person
+    }
+
+    /// Whether it is the session of two with somebody.
+    pub(in crate::session) fn is_pair_with(&self, peer: &IdentityKey) -> bool {
+        let two = [*peer, self.me.person];
+        self.terms.kind == Kind::Pair
+            && self.terms.admins == two.into()
+            && self.facts.seats.iter().all(|seat| two.contains(&seat.person))
     }
 
     /// The number of its epoch.
@@ -112,7 +120,7 @@ impl Conversation {
             wants: Wants::default(),
             draft: None,
             ledger,
-            said_on_branch: Vec::new(),
+            said_on_branch: BTreeSet::new(),
             is_removed: false,
             is_stuck: false,
             is_outdated: false,

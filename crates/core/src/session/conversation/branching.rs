@@ -21,6 +21,8 @@ use crate::session::terms::{Changes, Kind, Terms};
 
 /// From this many requests on anyone answers for a commit, not its author alone.
 const ASKED_ANYONE: u32 = 2;
+/// How long a commit is not shown again after it was, in milliseconds: less than the pause before somebody asks again.
+const NEED_REST_MS: u64 = 4_000;
 
 /// Commits on an epoch, up to which one more may be believed (guess: one of each device, twice).
 const ON_TRUST_MAX: usize = 8;
@@ -134,11 +136,15 @@ impl Conversation {
         (is_believed || is_certified()).then(|| Commit { id, author: Leaf(leaf), removals: Vec::new() })
     }
 
-    /// Keeps a commit that was found valid, and has it decided on.
+    /// Keeps a commit that was found valid, and has it decided on; unless there are too many of its author.
     pub(super) fn take_candidate(&mut self, scene: &mut Scene<'_>, epoch: EpochId, commit: Commit, bytes: &[u8]) {
         self.keep_candidate(scene.tx, &epoch, &commit.id, bytes);
-        self.candidates.insert(commit.id, bytes.to_vec());
+        let id = commit.id;
+        self.candidates.insert(id, bytes.to_vec());
         self.with_ordering(scene, epoch, |ordering, scene| ordering.commit_seen(commit, scene));
+        if self.orderings.get(&epoch).is_some_and(|ordering| !ordering.knows(&id)) {
+            self.forget_candidate(scene.tx, &epoch, &id);
+        }
     }
 
     fn inspect(&mut self, bytes: &[u8]) -> Option<CommitFacts> {
@@ -205,10 +211,12 @@ impl Conversation {
     pub(super) fn need_came(&mut self, scene: &mut Scene<'_>, epoch: EpochId, bytes: &[u8]) {
         let Ok(id) = bytes.try_into().map(CommitId) else { return };
         let Some(commit) = self.candidate(scene.tx, &epoch, &id) else { return };
-        let asked = self.asked.entry(id).or_default();
-        *asked = asked.saturating_add(1);
         let is_ours = self.orderings.get(&epoch).is_some_and(|ordering| ordering.is_ours(&id));
-        if is_ours || *asked >= ASKED_ANYONE {
+        let asked = self.asked.entry(id).or_default();
+        asked.times = asked.times.saturating_add(1);
+        let is_answered = asked.answered.is_some_and(|at| scene.now.since_ms(at) < NEED_REST_MS);
+        if !is_answered && (is_ours || asked.times >= ASKED_ANYONE) {
+            asked.answered = Some(scene.now);
             self.post(scene, epoch, FrameKind::Commit, &commit, None);
         }
     }
@@ -267,7 +275,7 @@ impl Conversation {
             let abandoned = std::mem::replace(&mut self.current, parent);
             self.forget_epoch(scene, &abandoned);
         }
-        let said = std::mem::take(&mut self.said_on_branch);
+        let said: Vec<u64> = std::mem::take(&mut self.said_on_branch).into_iter().collect();
         self.ledger.resend(scene.now, &said);
     }
 
@@ -350,6 +358,7 @@ impl Conversation {
         if let Some(branch) = &mut self.branch {
             branch.snapshot = Rows::new();
             self.is_stuck = true;
+            self.said_on_branch.clear();
             self.drop_snapshot(scene.tx);
         }
     }

@@ -3,7 +3,7 @@
 use mainframe_base::DeviceId;
 use mainframe_mls::{EpochId, Unopened};
 
-use super::{Conversation, EARLY_MAX, Early, ORIGINALS_MAX, Scene, Slot};
+use super::{Conversation, EARLY_MAX, Early, ORIGINAL_KEPT_MAX, ORIGINALS_MAX, Scene, Slot};
 use crate::session::epoch::Seat;
 use crate::session::fragment::{Fragment, FrameKind};
 use crate::session::ledger::{Frame, MessageId};
@@ -72,6 +72,8 @@ impl Conversation {
         self.heard = Some(scene.now);
         let from = seat.id();
         let Ok(frame) = Frame::decode(from, plaintext) else { return };
+        // A long one is for one device, and comes again if it is lost.
+        let original = original.filter(|original| original.len() <= ORIGINAL_KEPT_MAX);
         if let (Frame::Message(message, ..), Some(original)) = (&frame, original) {
             self.originals.push_back((message.id, original.to_vec()));
             if self.originals.len() > ORIGINALS_MAX {

@@ -19,7 +19,7 @@ mod rows;
 mod views;
 mod wanting;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mainframe_base::{DeviceId, DeviceKey, IdentityKey, SessionId, Tag, Time};
 use mainframe_mls::{DeviceSecret, EpochId, Group, Rows};
@@ -29,7 +29,7 @@ use rand_core::Rng;
 use super::SessionConfig;
 use super::epoch::{Epoch, EpochFacts, Seat};
 use super::fragment::Assembly;
-use super::ledger::{Entry, Gap, Ledger, Member, Message, MessageId, MessageState, Start};
+use super::ledger::{BODY_MAX, Entry, Gap, Ledger, Member, Message, MessageId, MessageState, Start};
 use super::ordering::{CommitId, Leaf, Ordering, Pace, Removal, Roster};
 use super::terms::{Changes, Kind, Terms};
 use crate::crypto::{DeviceCertificate, Verifier};
@@ -44,6 +44,11 @@ pub(super) use wanting::{Offered, Want};
 /// Messages kept as they were encrypted, to be passed on to members who lack them: those of the last minute of a busy
 /// group (guess).
 const ORIGINALS_MAX: usize = 256;
+/// Bytes of one of them: all that people say, as it is sealed.
+const ORIGINAL_KEPT_MAX: usize = BODY_MAX + 2_048;
+/// Epochs that are over and whose tags are still awaited, at most: twice as many as MLS keeps keys to, so that a member who
+/// commits all the time does not fill the memory.
+const ENDED_MAX: usize = 64;
 /// Frames of an epoch whose parent is not decided here yet (guess: more than one round of a large group's votes).
 const EARLY_MAX: usize = 64;
 
@@ -145,6 +150,13 @@ struct Branch {
     deed: Option<(IdentityKey, Changes)>,
 }
 
+/// How often a commit was asked for, and when we showed it last.
+#[derive(Default)]
+struct Asked {
+    times: u32,
+    answered: Option<Time>,
+}
+
 /// What came too early to be judged.
 struct Early {
     epoch: EpochId,
@@ -168,7 +180,7 @@ pub(super) struct Conversation {
     /// Commits on the epoch that is being decided on.
     candidates: BTreeMap<CommitId, Vec<u8>>,
     /// How often a commit was asked for, as long as it is kept.
-    asked: BTreeMap<CommitId, u32>,
+    asked: BTreeMap<CommitId, Asked>,
     /// When a member who lags behind was last shown what ended an epoch.
     reminded: BTreeMap<EpochId, Time>,
     early: Vec<Early>,
@@ -180,7 +192,7 @@ pub(super) struct Conversation {
     draft: Option<Draft>,
     ledger: Ledger,
     /// Own messages sent in an epoch that may lose, to be sent again if it does.
-    said_on_branch: Vec<u64>,
+    said_on_branch: BTreeSet<u64>,
     /// The commit applied here removes us.
     is_removed: bool,
     /// The way back to the parent is burnt although nothing is decided.
@@ -313,15 +325,22 @@ impl Conversation {
         in_time
     }
 
-    /// What people said after a place in the order of this device, at most so many messages. What devices said to each
-    /// other stands in the same order and is passed over.
-    pub(super) fn messages(&self, tx: &dyn Tx, mut after: u64, limit: usize) -> Vec<Entry> {
+    /// What people said after a place in the order of this device, at most so many messages by authors who are heard. What
+    /// devices said to each other stands in the same order and is passed over.
+    pub(super) fn messages(
+        &self,
+        tx: &dyn Tx,
+        mut after: u64,
+        limit: usize,
+        mut is_heard: impl FnMut(&DeviceId) -> bool,
+    ) -> Vec<Entry> {
         let mut spoken = Vec::new();
         while spoken.len() < limit {
             let page = self.ledger.messages(tx, after, limit - spoken.len());
             let Some(last) = page.last() else { break };
             after = last.sequence;
-            spoken.extend(page.into_iter().filter(|entry| entry.message.kind < CONTROL_KIND));
+            let said = page.into_iter().filter(|entry| entry.message.kind < CONTROL_KIND);
+            spoken.extend(said.filter(|entry| is_heard(&entry.message.id.author)));
         }
         spoken
     }
@@ -396,10 +415,14 @@ impl Conversation {
         self.is_dirty = true;
     }
 
-    /// Epochs end when nothing that was sent in them can still be held anywhere (review P27).
+    /// Epochs end when nothing that was sent in them can still be held anywhere (review P27), or when there are too many.
     fn prune(&mut self, scene: &mut Scene<'_>) {
         let (now, kept_ms) = (scene.now, scene.config.epoch_kept_ms);
-        for (id, _) in self.ended().into_iter().filter(|(_, ended)| now.since_ms(*ended) >= kept_ms) {
+        let ended = self.ended();
+        let surplus = ended.len().saturating_sub(ENDED_MAX);
+        let is_over =
+            |(place, (_, ended)): &(usize, (EpochId, Time))| *place < surplus || now.since_ms(*ended) >= kept_ms;
+        for (_, (id, _)) in ended.into_iter().enumerate().filter(is_over) {
             self.forget_epoch(scene, &id);
             let oldest = self.epochs.values().map(|epoch| epoch.facts.number).min().unwrap_or(0);
             self.group.forget_epochs_before(oldest);
@@ -407,7 +430,11 @@ impl Conversation {
     }
 
     fn pruning_due(&self, config: &SessionConfig) -> Option<Time> {
-        self.ended().into_iter().map(|(_, ended)| ended + config.epoch_kept_ms).min()
+        let ended = self.ended();
+        if ended.len() > ENDED_MAX {
+            return Some(self.present().began);
+        }
+        ended.into_iter().map(|(_, ended)| ended + config.epoch_kept_ms).min()
     }
 
     /// The epochs that are over, and when the one after each began.

@@ -7,12 +7,15 @@ use super::{Conversation, ConversationFact, Post, Scene};
 use crate::crypto::SharedTopic;
 use crate::session::epoch::EpochFacts;
 use crate::session::fragment::FrameKind;
-use crate::session::ledger::{Fact, Frame, Ledger, LedgerOut, LedgerScene, Wish};
+use crate::session::ledger::{DEVICE_KIND, Fact, Frame, Ledger, LedgerOut, LedgerScene, OPEN_MAX, Wish};
 use crate::session::posting::{Manner, parcels};
 use crate::wire::HoldClass;
 
 /// From this kind on a message is for devices and no person reads it.
-pub(in crate::session) const CONTROL_KIND: u8 = 0x80;
+pub(in crate::session) const CONTROL_KIND: u8 = DEVICE_KIND;
+
+/// Own messages remembered that were said on a branch: twice as many as may be underway. The first ones were heard by then.
+const SAID_ON_BRANCH_MAX: usize = 2 * OPEN_MAX;
 
 impl Conversation {
     /// Calls the ledger, and does what it wishes.
@@ -71,9 +74,7 @@ impl Conversation {
         }
         match self.group.seal(scene.rng, &frame.encode()) {
             Ok(bytes) => {
-                if self.branch.is_some() {
-                    self.said_on_branch.extend(number);
-                }
+                self.note_said(number);
                 self.post(scene, self.current, FrameKind::Message, &bytes, number);
             }
             Err(Unsealed::SetBack | Unsealed::Left) => {
@@ -83,6 +84,16 @@ impl Conversation {
             }
         }
         self.is_dirty = true;
+    }
+
+    /// What is said on a branch is said again if we go back; whoever burnt the way back does not.
+    fn note_said(&mut self, number: Option<u64>) {
+        if self.branch.is_some() && !self.is_stuck {
+            self.said_on_branch.extend(number);
+        }
+        if self.said_on_branch.len() > SAID_ON_BRANCH_MAX {
+            self.said_on_branch.pop_first();
+        }
     }
 
     /// Posts a frame on the tags of an epoch.

@@ -100,7 +100,7 @@ impl Conversation {
             wants: Wants { queue: head.wants },
             draft: head.draft,
             ledger: Ledger::load(tx, id, now, config.ledger.clone(), seed)?,
-            said_on_branch: head.said_on_branch,
+            said_on_branch: head.said_on_branch.into_iter().collect(),
             is_removed: head.is_removed,
             is_stuck: head.is_stuck,
             is_outdated: head.is_outdated,
@@ -159,6 +159,11 @@ impl Conversation {
         tx.put(Table::Commits, &commit_key(&self.id, epoch, id), bytes);
     }
 
+    pub(super) fn forget_candidate(&mut self, tx: &mut dyn Tx, epoch: &EpochId, id: &CommitId) {
+        self.candidates.remove(id);
+        tx.delete(Table::Commits, &commit_key(&self.id, epoch, id));
+    }
+
     /// A commit on an epoch, as long as it is kept.
     pub(super) fn candidate(&self, tx: &dyn Tx, epoch: &EpochId, id: &CommitId) -> Option<Vec<u8>> {
         tx.get(Table::Commits, &commit_key(&self.id, epoch, id))
@@ -184,7 +189,7 @@ impl Conversation {
             renewed: self.renewed,
             wants: self.wants.queue.clone(),
             draft: self.draft.clone(),
-            said_on_branch: self.said_on_branch.clone(),
+            said_on_branch: self.said_on_branch.iter().copied().collect(),
         }
     }
 }

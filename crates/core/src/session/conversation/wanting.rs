@@ -137,7 +137,11 @@ impl Conversation {
                 Change { add: add.collect(), ..Change::default() }
             }
             Want::RemovePerson(person) => {
-                Change { remove: leaves_of(&|seat| seat.person == *person), ..Change::default() }
+                let remove = leaves_of(&|seat| seat.person == *person);
+                // Should he be let in again, he comes without rights.
+                let terms = Amendment::Admin(*person, false).to(&self.terms);
+                let is_change = terms != self.terms && !terms.admins.is_empty() && !remove.is_empty();
+                Change { remove, context: is_change.then(|| terms.encode()), ..Change::default() }
             }
             Want::RemoveDevice(device) => {
                 Change { remove: leaves_of(&|seat| seat.device == *device), ..Change::default() }

@@ -3,8 +3,11 @@
 const HOUR_MS: u64 = 3_600_000;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// The longest body of a message, in bytes: what the layer below still cuts into fragments.
+/// The longest body of a message that people say, in bytes: a page of text a hundred times, and a small picture (guess).
 pub const BODY_MAX: usize = 96 * 1_024;
+/// The longest body of a message for devices, in bytes: a Welcome with the tree of the largest group (1,535 bytes a leaf, and
+/// the names of 128 devices) and where to begin.
+pub const DEVICE_BODY_MAX: usize = 256 * 1_024;
 /// Own messages that not everybody has yet (guess: a quarter of an hour at 18 messages a second to somebody asleep).
 pub const OPEN_MAX: usize = 16_384;
 /// Messages of one author that wait for their causes: two seconds at 1,000 a second, far above a question and its answer.

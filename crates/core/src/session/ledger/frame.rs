@@ -4,7 +4,7 @@
 
 use mainframe_base::{DeviceId, Fault};
 
-use super::config::BODY_MAX;
+use super::config::DEVICE_BODY_MAX;
 use super::message::{Message, MessageId, numbered};
 use crate::codec::{Reader, put_list};
 
@@ -19,7 +19,7 @@ pub const RANGES_MAX: usize = 64;
 /// Messages one range can ask for.
 pub const RANGE_MAX: u16 = 256;
 /// The longest encrypted message that is passed on: a body and what encryption adds (guess: 1 KiB for frame and MLS).
-pub const ORIGINAL_MAX: usize = BODY_MAX + 2_048;
+pub const ORIGINAL_MAX: usize = DEVICE_BODY_MAX + 2_048;
 /// The longest notice, in bytes: several cards.
 pub const NOTICE_MAX: usize = 16 * 1_024;
 
@@ -235,6 +235,7 @@ mod tests {
     use mainframe_base::Time;
     use proptest::prelude::*;
 
+    use super::super::config::BODY_MAX;
     use super::*;
 
     fn any_device() -> impl Strategy<Value = DeviceId> {

@@ -7,7 +7,7 @@ use mainframe_base::{DeviceId, Fault};
 use super::config::AUTHORS_MAX;
 use super::frame::ACKS_MAX;
 use super::members::{Member, Members};
-use super::message::MessageId;
+use super::message::{MessageId, NUMBER_END};
 use super::peer::Peer;
 use super::rows::Author;
 use super::state::{Failure, MessageState};
@@ -55,17 +55,18 @@ impl Start {
         reader.finish()?;
         let ascending = reached.windows(2).all(|pair| pair[0].0 < pair[1].0);
         // A start near the end of the numbers would leave no room to go on.
-        let early = lamport < u64::MAX / 2 && reached.iter().all(|(_, number)| *number < u64::MAX / 2);
+        let early = lamport < NUMBER_END && reached.iter().all(|(_, number)| *number < NUMBER_END);
         if ascending && early { Ok(Start { lamport, reached }) } else { Err(Fault::Impossible) }
     }
 }
 
 impl Ledger {
-    /// Where somebody begins who comes in now.
+    /// Where somebody begins who comes in now. A liar may have said that he is at the end of the numbers.
     pub fn start(&self) -> Start {
         let members = self.members.devices().filter_map(|device| Some((*device, self.authors.get(device)?.contiguous)));
-        let all: BTreeMap<DeviceId, u64> = members.chain([(self.me(), self.head.number)]).collect();
-        Start { lamport: self.head.lamport, reached: all.into_iter().collect() }
+        let all = members.chain([(self.me(), self.head.number)]).map(|(device, at)| (device, at.min(NUMBER_END - 1)));
+        let reached: BTreeMap<DeviceId, u64> = all.collect();
+        Start { lamport: self.head.lamport.min(NUMBER_END - 1), reached: reached.into_iter().collect() }
     }
 
     /// Who is in the session from now on; our own device among them or not. Who came is owed what is said from now on; who

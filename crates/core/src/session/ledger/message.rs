@@ -4,11 +4,16 @@ use std::fmt;
 
 use mainframe_base::{DeviceId, Fault, Time};
 
-use super::config::BODY_MAX;
+use super::config::{BODY_MAX, DEVICE_BODY_MAX};
 use crate::codec::Reader;
 
 /// Causes a message names beside its author's message before it, which is always one (SDS names two).
 pub const PARENTS_MAX: usize = 2;
+
+/// From this kind on a message is for devices and no person reads it.
+pub const DEVICE_KIND: u8 = 0x80;
+/// Nobody begins at this number or a higher one: there would be no room to go on.
+pub(super) const NUMBER_END: u64 = u64::MAX / 2;
 
 const WITHDRAWN: u8 = 1;
 
@@ -45,6 +50,11 @@ pub(super) fn numbered(number: u64) -> Result<u64, Fault> {
     if number == 0 { Err(Fault::Impossible) } else { Ok(number) }
 }
 
+/// The longest body of a message of this kind, in bytes.
+pub(super) fn body_max(kind: u8) -> usize {
+    if kind < DEVICE_KIND { BODY_MAX } else { DEVICE_BODY_MAX }
+}
+
 /// What somebody said.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
@@ -65,7 +75,7 @@ pub struct Message {
     pub kind: u8,
     /// Whether its author took it back before it arrived: it stands in the order, and its body is empty.
     pub withdrawn: bool,
-    /// What was said: at most [`BODY_MAX`] bytes.
+    /// What was said: at most [`BODY_MAX`] bytes, or [`DEVICE_BODY_MAX`] if it is for devices.
     pub body: Vec<u8>,
 }
 
@@ -110,7 +120,7 @@ impl Message {
 
     /// Takes what is left as the body.
     pub(super) fn read_body(&mut self, reader: &mut Reader<'_>) -> Result<(), Fault> {
-        if reader.remaining() > BODY_MAX {
+        if reader.remaining() > body_max(self.kind) {
             return Err(Fault::Oversized);
         }
         self.body = reader.bytes(reader.remaining())?.to_vec();

@@ -40,14 +40,14 @@ use rand_core::{Rng, SeedableRng};
 
 use crate::store::Tx;
 use acknowledging::Owed;
-pub use config::{BODY_MAX, LedgerConfig, OPEN_MAX};
+pub use config::{BODY_MAX, DEVICE_BODY_MAX, LedgerConfig, OPEN_MAX};
 pub use frame::{
     ACKS_MAX, ASKED_MAX, Ack, Asked, Frame, NOTICE_MAX, ORIGINAL_MAX, RANGE_MAX, RANGES_MAX, RIDING_ACKS_MAX, Range,
 };
 pub use members::Member;
 use members::Members;
 pub use membership::Start;
-pub use message::{Message, MessageId, PARENTS_MAX};
+pub use message::{DEVICE_KIND, Message, MessageId, PARENTS_MAX};
 use peer::Peer;
 use repairing::Repairs;
 use resending::Again;

@@ -2,9 +2,9 @@
 
 use mainframe_base::{Refusal, Time};
 
-use super::config::{BODY_MAX, HEADS_MAX, OPEN_MAX};
+use super::config::{HEADS_MAX, OPEN_MAX};
 use super::frame::{Asked, Frame, RIDING_ACKS_MAX};
-use super::message::{Message, MessageId, PARENTS_MAX};
+use super::message::{Message, MessageId, PARENTS_MAX, body_max};
 use super::peer::Reach;
 use super::resending::Sending;
 use super::rows::Sent;
@@ -40,7 +40,7 @@ impl Ledger {
     /// Says something: it is written down, gets its name and leaves. Once the transaction is committed, it is not lost.
     ///
     /// # Errors
-    /// `TooLong` above [`BODY_MAX`]; `Busy` while [`OPEN_MAX`] messages have not arrived everywhere.
+    /// `TooLong` above [`BODY_MAX`](super::BODY_MAX), or what devices may say; `Busy` while [`OPEN_MAX`] messages have not arrived everywhere.
     pub fn submit(
         &mut self,
         scene: &mut LedgerScene<'_>,
@@ -48,7 +48,7 @@ impl Ledger {
         kind: u8,
         body: Vec<u8>,
     ) -> Result<Submitted, Refusal> {
-        if body.len() > BODY_MAX {
+        if body.len() > body_max(kind) {
             return Err(Refusal::TooLong);
         }
         if self.open.len() >= OPEN_MAX {

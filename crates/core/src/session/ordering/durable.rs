@@ -103,7 +103,7 @@ impl Durable {
         if !roster.contains(me) {
             return Err(Fault::Impossible);
         }
-        let commits = ascending(reader.list(COMMITS_MAX, Commit::read)?, |commit| commit.id)?;
+        let commits = ascending(reader.list(COMMITS_MAX + CERTIFICATES_MAX, Commit::read)?, |commit| commit.id)?;
         let removals = ascending(reader.list(REMOVALS_MAX, Removal::read)?, |removal| *removal)?;
         let liars = ascending(reader.list(LEAVES_MAX, Leaf::read)?, |leaf| *leaf)?;
         let certificates = reader.list(CERTIFICATES_MAX, Certificate::read)?;

@@ -198,6 +198,11 @@ impl Ordering {
         self.durable.certificates.contains_key(commit)
     }
 
+    /// Whether this commit was taken in.
+    pub fn knows(&self, commit: &CommitId) -> bool {
+        self.durable.commits.contains_key(commit)
+    }
+
     /// Whether we made this commit.
     pub fn is_ours(&self, commit: &CommitId) -> bool {
         self.durable.commits.get(commit).is_some_and(|commit| commit.author == self.durable.me)
@@ -271,7 +276,9 @@ impl Ordering {
         let is_named = self.named().contains(&id);
         let durable = &mut self.durable;
         // A second one proves the lie; more would only fill the memory, unless others decide on them.
-        if durable.commits.len() >= COMMITS_MAX || earlier > 1 && !is_named || commit.removals.len() > LEAVES_MAX {
+        let is_certified = durable.certificates.contains_key(&id);
+        let is_too_much = durable.commits.len() >= COMMITS_MAX || earlier > 1 && !is_named;
+        if is_too_much && !is_certified || commit.removals.len() > LEAVES_MAX {
             return;
         }
         durable.commits.insert(id, commit);
