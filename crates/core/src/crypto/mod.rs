@@ -53,6 +53,7 @@ pub use letter::{
     seal_letter,
 };
 pub use name::Name;
+pub(crate) use name::is_treacherous;
 pub use node::{NodeKeys, RecordBody};
 pub use person::{ParsePersonAddressError, PersonAddress, PersonKeys};
 pub use record::{LOCATORS_MAX, NodeRecord};

@@ -42,7 +42,7 @@ impl Name {
 }
 
 /// Control characters, and those that turn the direction of writing (Unicode TR 36 §2.7).
-fn is_treacherous(letter: char) -> bool {
+pub(crate) fn is_treacherous(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{200E}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 

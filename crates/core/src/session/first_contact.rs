@@ -288,7 +288,8 @@ impl Sessions {
         let is_theirs =
             |it: &&Conversation| it.person() == person && pair_with.is_none_or(|peer| it.other_person() == Some(peer));
         let before = present.filter(is_theirs).map_or(Entered::No, |_| Entered::Before);
-        if present.is_some() && before == Entered::No {
+        let is_anothers = Conversation::owner(call.tx, &session).is_some_and(|owner| owner != person);
+        if before == Entered::No && (present.is_some() || is_anothers) {
             return Entered::No;
         }
         let Some((key, secrets)) = self.package_for(call.tx, &person, welcome) else { return before };
@@ -306,6 +307,8 @@ impl Sessions {
             self.leave_behind(call, session);
         }
         call.tx.delete(Table::KeyPackages, &key);
+        // Another device of the person may have been in it on this node.
+        Conversation::delete(call.tx, &session);
         let mut out = Out::default();
         let scene = &mut call.scene(&mut self.rng, &mut out, &self.config, &self.verifier);
         let conversation = Conversation::begin(scene, beginning, &self.persons[&person].device, start);
@@ -327,9 +330,8 @@ impl Sessions {
     /// Forgets the keys of a session we are in without knowing that we are not any more.
     pub(super) fn leave_behind(&mut self, call: &mut Call<'_>, session: SessionId) {
         self.with(call, session, Conversation::leave);
-        if let Some(conversation) = self.drop_conversation(&session, call.out) {
-            conversation.delete(call.tx);
-        }
+        self.drop_conversation(&session, call.out);
+        Conversation::delete(call.tx, &session);
     }
 
     fn package_for(&self, tx: &dyn Tx, person: &IdentityKey, welcome: &[u8]) -> Option<(Vec<u8>, Rows)> {

@@ -12,7 +12,7 @@ use super::first_contact::{Entered, Welcome};
 use super::ledger::Message;
 use super::ports::{Answer, NewGroup, Unable};
 use super::sessions::{Call, Sessions};
-use super::terms::{Amendment, Forbidden, Kind, NAME_LENGTH_MAX, Place, Terms};
+use super::terms::{Amendment, Forbidden, Kind, Place, Terms, is_name};
 use crate::store::{Table, Tx};
 
 /// How long keys of several people are waited for, so that one commit adds them all (guess: twice what somebody awake
@@ -39,7 +39,7 @@ impl Sessions {
         group: NewGroup,
     ) -> Result<Answer, Unable> {
         let NewGroup { name, members, luminosity, hold, shared_topic } = group;
-        if name.len() > NAME_LENGTH_MAX {
+        if !is_name(&name) {
             return Err(Unable::Name);
         }
         if members.iter().any(|member| self.pair_with(call.tx, &person, member).is_none()) {
@@ -120,7 +120,7 @@ impl Sessions {
             return Err(Forbidden::Terms.into());
         }
         let terms = amendment.to(conversation.terms());
-        if terms.name.len() > NAME_LENGTH_MAX {
+        if !is_name(&terms.name) {
             return Err(Unable::Name);
         }
         if terms == *conversation.terms() || terms.admins.is_empty() {

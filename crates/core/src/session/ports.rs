@@ -216,8 +216,8 @@ pub enum Unable {
          reads; link it anew as another device"
     )]
     Outdated,
-    /// A name is too long.
-    #[error("a name has at most 128 bytes")]
+    /// A name is too long, or none.
+    #[error("a name has at most 128 bytes, and no line breaks or other control characters")]
     Name,
     /// The kind is not a person's.
     #[error("kinds from 128 on are for devices")]

@@ -333,9 +333,8 @@ impl Sessions {
             }
             ConversationFact::Invite(invited) => return self.invite(call, session, invited),
             ConversationFact::Left { by } => {
-                if let Some(conversation) = self.drop_conversation(&session, call.out) {
-                    conversation.delete(call.tx);
-                }
+                self.drop_conversation(&session, call.out);
+                Conversation::delete(call.tx, &session);
                 SessionEvent::Left { session, by }
             }
             ConversationFact::Stranded => {

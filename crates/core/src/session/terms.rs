@@ -8,6 +8,7 @@ use mainframe_base::{Address, Fault, IdentityKey, Luminosity, Prefix};
 
 use super::ordering::LEAVES_PER_PERSON_MAX;
 use crate::codec::{Reader, put_list};
+use crate::crypto::is_treacherous;
 use crate::wire::HoldClass;
 
 /// Bytes of a name.
@@ -175,6 +176,9 @@ impl Terms {
         let shared_topic = read_flag(&mut reader)?;
         let name = reader.list(NAME_LENGTH_MAX, Reader::u8)?;
         let name = String::from_utf8(name).map_err(|_| Fault::Malformed)?;
+        if !is_name(&name) {
+            return Err(Fault::Impossible);
+        }
         let admins = reader.list(LEAVES_MAX, |reader| Ok(IdentityKey(reader.array()?)))?;
         if !admins.is_sorted_by(|one, next| one < next) {
             return Err(Fault::Impossible);
@@ -183,6 +187,11 @@ impl Terms {
         reader.finish()?;
         Ok(Terms { kind, name, admins: admins.into_iter().collect(), places, hold, shared_topic })
     }
+}
+
+/// Whether a group may be called so: not too long, and nothing in it that steers a terminal or turns the text around it.
+pub(super) fn is_name(name: &str) -> bool {
+    name.len() <= NAME_LENGTH_MAX && !name.chars().any(is_treacherous)
 }
 
 fn read_flag(reader: &mut Reader<'_>) -> Result<bool, Fault> {
@@ -272,6 +281,12 @@ mod tests {
         assert_eq!(terms.allow(person(1), &members, &adds(2)), Ok(()));
         let swapped = Changes { removed: [(0, person(1))].into(), ..adds(1) };
         assert_eq!(terms.allow(person(1), &members, &swapped), Ok(()));
+    }
+
+    #[test]
+    fn a_group_s_name_steers_no_terminal() {
+        let steering = Terms { name: "river\x1b[2J".into(), ..terms(Kind::Group, &[1]) };
+        assert_eq!(Terms::decode(&steering.encode()), Err(Fault::Impossible));
     }
 
     proptest! {

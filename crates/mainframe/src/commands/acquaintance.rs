@@ -191,6 +191,12 @@ pub(crate) fn one_contact<'a>(contacts: &'a [Contact], name: &str) -> anyhow::Re
 fn one_session<'a>(sessions: &'a [Session], contacts: &[Contact], name: &str) -> anyhow::Result<Option<&'a Session>> {
     let group = |session: &'a Session| (session.kind == SessionKind::Group).then_some(session.name.as_str());
     let named: Vec<&Session> = sessions.iter().filter(|session| group(session) == Some(name)).collect();
+    // Whoever founds a group chooses its name, and might call it as a contact of ours.
+    let namesakes: Vec<&Contact> = contacts.iter().filter(|contact| contact.name.as_deref() == Some(name)).collect();
+    if !named.is_empty() && !namesakes.is_empty() {
+        let keys = named.iter().map(|session| short(&session.id));
+        bail!(ambiguous(name, keys.chain(namesakes.iter().map(|contact| short(&contact.key)))));
+    }
     let found = if named.is_empty() { matching(sessions, name, |session| &session.id, |_| None) } else { named };
     match found[..] {
         [session] => return Ok(Some(session)),
@@ -246,6 +252,30 @@ mod tests {
         let exit = |name: &str| crate::failure::exit_code(&found(name).unwrap_err());
         assert_eq!((exit("bob"), exit("carol"), exit("cd")), (2, 7, 7));
         assert!(found("bob").unwrap_err().to_string().contains("cdcdcdcd, cececece"));
+    }
+
+    #[test]
+    fn a_group_that_is_called_as_a_contact_does_not_take_his_place() {
+        let session = |id: &str, kind, name: &str| Session {
+            id: id.repeat(16),
+            kind,
+            name: name.into(),
+            members: Vec::new(),
+            regions: Vec::new(),
+            hold: mainframe_sdk::Hold::Day,
+            epoch: 0,
+            unconfirmed_since_ms: None,
+            shared_topic: false,
+            is_outdated: false,
+            last_sequence: 0,
+            undelivered: 0,
+        };
+        let sessions = [session("5e", SessionKind::Pair, ""), session("9f", SessionKind::Group, "alice")];
+        let contacts = [contact("ab", "alice")];
+        let found = |name: &str| one_session(&sessions, &contacts, name).map(|it| it.map(|it| it.id.clone()));
+        assert_eq!(crate::failure::exit_code(&found("alice").unwrap_err()), 2);
+        assert_eq!(found("abab").unwrap(), Some("5e".repeat(16)));
+        assert_eq!(found("9f9f").unwrap(), Some("9f".repeat(16)));
     }
 
     #[test]

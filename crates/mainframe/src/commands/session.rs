@@ -275,7 +275,8 @@ impl<'a> SessionReader<'a> {
         let author = message.author.as_ref().map_or_else(|| short(&message.device), |author| self.names.of(author));
         let text = match &message.body {
             _ if message.withdrawn => "(taken back)".to_owned(),
-            Body::Text(text) => printable(text),
+            // No line of it looks like somebody else's.
+            Body::Text(text) => printable(text).replace('\n', "\n    "),
             Body::Base64(digits) => format!("(no text; base64) {digits}"),
         };
         line(&format!("{} {text}", self.output.cyan(format!("[{author}]"))))

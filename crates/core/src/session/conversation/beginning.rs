@@ -138,7 +138,7 @@ impl Conversation {
 }
 
 /// A new ledger, or the one that is kept of a session we were in before: it goes on counting where it was, for what we said
-/// then is known by its numbers.
+/// then is known by its numbers. If that was said by another device of this node, counting begins anew.
 fn ledger_of(
     scene: &mut Scene<'_>,
     out: &mut LedgerOut,
@@ -151,6 +151,7 @@ fn ledger_of(
     let scene = &mut LedgerScene { now: scene.now, tx: scene.tx, out };
     match Ledger::load(scene.tx, id, scene.now, config.clone(), seed) {
         Some(mut ledger) => {
+            ledger.go_on_as(scene, me);
             ledger.rejoin(scene, start);
             ledger.set_members(scene, members);
             ledger

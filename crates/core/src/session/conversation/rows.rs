@@ -115,14 +115,14 @@ impl Conversation {
         Head::decode(&tx.get(Table::Sessions, &id.0)?).ok().map(|head| head.person)
     }
 
-    /// Forgets every secret of the session. What was said stays.
-    pub(in crate::session) fn delete(&self, tx: &mut dyn Tx) {
+    /// Forgets every secret of a session. What was said stays.
+    pub(in crate::session) fn delete(tx: &mut dyn Tx, id: &SessionId) {
         for table in [Table::Epochs, Table::Chains, Table::Secrets, Table::Commits, Table::Decisions] {
-            for (key, _) in rows_of(tx, table, &self.id.0) {
+            for (key, _) in rows_of(tx, table, &id.0) {
                 tx.delete(table, &key);
             }
         }
-        tx.delete(Table::Sessions, &self.id.0);
+        tx.delete(Table::Sessions, &id.0);
     }
 
     pub(super) fn keep_snapshot(&self, tx: &mut dyn Tx, snapshot: &Rows) {

@@ -151,6 +151,26 @@ impl Ledger {
         }
     }
 
+    /// The session was entered by another device of this node before: what that one said stays, and this one has said nothing
+    /// yet. What nobody had heard of the other one has failed.
+    pub fn go_on_as(&mut self, scene: &mut LedgerScene<'_>, me: Member) {
+        if self.head.me == me {
+            return;
+        }
+        self.close_all(scene, MessageState::Failed(Failure::Left));
+        let (before, said) = (self.me(), self.head.number);
+        let others: Vec<DeviceId> = self.members.devices().copied().collect();
+        others.iter().for_each(|device| self.rows.delete_member(scene.tx, device));
+        (1..=said).for_each(|number| self.rows.delete_sent(scene.tx, number));
+        *self.author(before) = Author { contiguous: said, ..Author::default() };
+        (self.members, self.peers) = (Members::default(), BTreeMap::new());
+        self.changed.peers.clear();
+        let head = &mut self.head;
+        (head.me, head.number, head.open_from, head.read_through) = (me, 0, 1, 0);
+        self.changed.head = true;
+        self.save(scene.tx);
+    }
+
     /// We were out of the session for a while and are let in again: what was said meanwhile was not for us.
     pub fn rejoin(&mut self, scene: &mut LedgerScene<'_>, start: &Start) {
         self.begin_at(start);

@@ -225,6 +225,10 @@ impl Rows {
         tx.put(Table::SessionSent, &self.key(&number.to_be_bytes()), &row);
     }
 
+    pub(super) fn delete_sent(self, tx: &mut dyn Tx, number: u64) {
+        tx.delete(Table::SessionSent, &self.key(&number.to_be_bytes()));
+    }
+
     /// Every own message from a number on.
     pub(super) fn each_sent(self, tx: &dyn Tx, from: u64, mut take: impl FnMut(u64, Sent)) {
         let mut after = from.saturating_sub(1);
