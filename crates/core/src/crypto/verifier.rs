@@ -29,8 +29,11 @@ impl Verifier {
     /// A verifier that remembers up to `capacity` records, as many bindings and as many statements, the recently used
     /// ones for sure up to half of it.
     pub fn new(capacity: usize) -> Self {
-        let [hellos, statements] = [(); 2].map(|()| Generations::new(capacity));
-        let memory = Memory { records: Generations::new(capacity), hellos, statements };
+        let memory = Memory {
+            records: Generations::new(capacity),
+            hellos: Generations::new(capacity),
+            statements: Generations::new(capacity),
+        };
         Verifier { memory: Arc::new(Mutex::new(memory)) }
     }
 

@@ -218,6 +218,10 @@ impl Sessions {
             self.give_up_entering(call, person);
         }
         self.tell_person(call, person, DeviceFact::Revoked(device));
+        self.put_out_everywhere(call, person);
+    }
+
+    fn put_out_everywhere(&mut self, call: &mut Call<'_>, person: IdentityKey) {
         let mine = self.conversations.values().filter(|it| it.person() == person).map(Conversation::id);
         for session in mine.collect::<Vec<_>>() {
             self.put_out_revoked(call, session);
@@ -250,15 +254,19 @@ impl Sessions {
         person: IdentityKey,
         device: DeviceKey,
     ) -> Result<Answer, Unable> {
-        let with_it = |it: &&Conversation| it.person() == person && it.devices_of(&person).contains(&device);
-        let sessions: Vec<SessionId> = self.conversations.values().filter(with_it).map(Conversation::id).collect();
+        let has_it = |it: &Conversation| it.person() == person && it.devices_of(&person).contains(&device);
+        let is_seated = self.conversations.values().any(has_it);
         if self.persons[&person].device.key() == device {
             return Err(Unable::ThisDevice);
         }
-        if sessions.is_empty() && get(call.tx, &person, &device).is_none() {
+        if !is_seated && get(call.tx, &person, &device).is_none() {
             return Err(Unable::NoDevice);
         }
         let revocation = Revocation::sign(&self.persons[&person].identity, device, hours_of(call.now));
+        if self.is_revoked(call.tx, &person, &device) {
+            // Whoever revokes it once more sees it still there.
+            self.put_out_everywhere(call, person);
+        }
         self.learn_revocation(call, revocation.clone());
         for pair in self.pairs_of(&person) {
             self.control(call, pair, &Control::Revoked(revocation.clone()));

@@ -350,8 +350,7 @@ impl Sessions {
 
     /// Whether a person listens to somebody no more.
     pub(super) fn is_blocked(&self, tx: &dyn Tx, person: &IdentityKey, peer: &IdentityKey) -> bool {
-        let contact = self.persons.get(person).and_then(|of| of.contacts.contact(tx, peer));
-        contact.is_some_and(|contact| contact.blocked)
+        self.persons.get(person).is_some_and(|of| of.contacts.is_blocked(tx, peer))
     }
 
     /// Takes a session up: its tags are awaited and its places listened to.

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use mainframe_base::{SessionId, Tag};
+use mainframe_base::SessionId;
 use mainframe_mls::{Change, DeviceSecret, Group};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::insider::{EpochKey, all_rows, mls_rows};
+use super::mutation_tests::{build, epoch_of, header};
 use super::rehearsal::Rehearsal;
 use super::session_tests::group;
 use crate::session::fragment::{FrameKind, split};
 use crate::session::{Order, SessionEvent};
 use crate::store::Table;
-use crate::wire::{Cell, CellHeader, ExpiryBucket, HoldClass};
+use crate::wire::Cell;
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -27,40 +28,31 @@ fn is_open(rehearsal: &mut Rehearsal, device: usize, session: SessionId) -> bool
     views.iter().find(|view| view.id == session).unwrap().unconfirmed_since.is_some()
 }
 
-/// Of two people one changes something, the other is away for a day and an hour.
-#[test]
-fn of_two_who_are_apart_for_a_day_after_a_commit_each_hears_the_other_again() {
+/// Of two people one changes something, the other is away for so long, and hears nothing of it before he starts again.
+fn away_after_a_commit(away_ms: u64, then_ms: u64) {
     let mut rehearsal = Rehearsal::of(2);
     let session = rehearsal.befriend(0, 1);
     rehearsal.cut_off.insert(1);
     rehearsal.order(0, Order::Renew(session)).unwrap();
-    rehearsal.pass(25 * HOUR_MS);
+    rehearsal.pass(away_ms);
     rehearsal.reconnect();
     rehearsal.crash(1);
     rehearsal.pass(HOUR_MS);
     rehearsal.say(1, session, "good morning");
     rehearsal.pass(HOUR_MS);
     rehearsal.say(0, session, "at last");
-    rehearsal.pass(3 * 24 * HOUR_MS);
+    rehearsal.pass(then_ms);
     assert_eq!(rehearsal.texts(1, session), ["good morning", "at last"]);
 }
 
-/// The same, but he is away for less than a day.
+#[test]
+fn of_two_who_are_apart_for_a_day_after_a_commit_each_hears_the_other_again() {
+    away_after_a_commit(25 * HOUR_MS, 3 * 24 * HOUR_MS);
+}
+
 #[test]
 fn of_two_who_are_apart_for_less_than_a_day_each_hears_the_other_again() {
-    let mut rehearsal = Rehearsal::of(2);
-    let session = rehearsal.befriend(0, 1);
-    rehearsal.cut_off.insert(1);
-    rehearsal.order(0, Order::Renew(session)).unwrap();
-    rehearsal.pass(20 * HOUR_MS);
-    rehearsal.reconnect();
-    rehearsal.crash(1);
-    rehearsal.pass(HOUR_MS);
-    rehearsal.say(1, session, "good morning");
-    rehearsal.pass(HOUR_MS);
-    rehearsal.say(0, session, "at last");
-    rehearsal.pass(24 * HOUR_MS);
-    assert_eq!(rehearsal.texts(1, session), ["good morning", "at last"]);
+    away_after_a_commit(20 * HOUR_MS, 24 * HOUR_MS);
 }
 
 /// He voted, and went away for a day before he heard that it counts; what was held for him is gone. Then the others go on.
@@ -146,12 +138,6 @@ fn epochs_that_a_member_makes_are_bounded() {
     assert!(kept <= 65, "{kept}: the present one, and 64 before it");
 }
 
-fn epoch_of(rehearsal: &Rehearsal, session: SessionId, device: usize) -> EpochKey {
-    let heads = all_rows(&rehearsal.copy_of_store(device), Table::Sessions);
-    let head = heads.iter().find(|(key, _)| *key == session.0).expect("it is in it");
-    [&session.0[..], &head.1[33..49]].concat().try_into().expect("twice 16 bytes")
-}
-
 /// What a device that keeps no rules may send on its chain.
 struct Liar {
     group: Group,
@@ -180,18 +166,10 @@ impl Liar {
         let (size_class, plaintexts) = split(kind, bytes, self.rng.next_u32()).unwrap();
         let links = rehearsal.insider.links(&self.epoch, self.leaf, self.number, plaintexts.len());
         self.number += plaintexts.len() as u64;
-        let header = CellHeader {
-            size_class,
-            hold_class: HoldClass::Day,
-            acknowledge: false,
-            destination: "01".parse().unwrap(),
-            expiry: ExpiryBucket::after(rehearsal.now, 400_000),
-            tag: Tag([0; 16]),
-            ephemeral: [0; 32],
-        };
+        let header = header(rehearsal, size_class);
         let cell = |(plaintext, link): (&Vec<u8>, &crate::crypto::TagLink)| {
             let sealed = link.seal(&mut self.rng, &header.associated_anywhere(), plaintext);
-            Cell::build(CellHeader { tag: sealed.tag, ephemeral: sealed.ephemeral, ..header }, [7; 80], &sealed.body)
+            build(header, sealed)
         };
         plaintexts.iter().zip(&links).map(cell).collect()
     }
@@ -297,7 +275,6 @@ fn who_opens_ballots_for_a_day_stops_the_others_no_longer_than_that() {
             (0..3).for_each(|device| rehearsal.feed(device, cell.clone()));
         }
         rehearsal.pass(100_000);
-        if round == 3 {}
     }
     let gone = rehearsal.devices[3].key;
     rehearsal.order(0, Order::RemoveMember(session, gone)).unwrap();

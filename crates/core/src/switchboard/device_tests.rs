@@ -13,7 +13,7 @@ use crate::session::{Answer, DeviceFact, DeviceStanding, NewGroup, Order, Sessio
 const MINUTE_MS: u64 = 60_000;
 
 /// Alice's second device, linked by its code to her first one, which is device 0.
-fn linked(rehearsal: &mut Rehearsal) -> usize {
+pub(super) fn linked(rehearsal: &mut Rehearsal) -> usize {
     let (tablet, code) = rehearsal.add_waiting(77, 2);
     rehearsal.order(0, Order::AddDevice(code, None)).unwrap();
     rehearsal.pass(2_000);
@@ -30,11 +30,11 @@ fn facts(rehearsal: &Rehearsal, number: usize) -> Vec<DeviceFact> {
     rehearsal.devices[number].events.iter().filter_map(fact).collect()
 }
 
-fn is_in(rehearsal: &mut Rehearsal, number: usize, session: SessionId) -> bool {
+pub(super) fn is_in(rehearsal: &mut Rehearsal, number: usize, session: SessionId) -> bool {
     rehearsal.sessions(number).iter().any(|view| view.id == session)
 }
 
-fn account(rehearsal: &mut Rehearsal, number: usize) -> std::sync::Arc<Account> {
+pub(super) fn account(rehearsal: &mut Rehearsal, number: usize) -> std::sync::Arc<Account> {
     match rehearsal.order(number, Order::Account) {
         Ok(Answer::Account(account)) => account,
         other => panic!("no account but {other:?}"),

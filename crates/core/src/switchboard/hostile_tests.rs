@@ -5,7 +5,9 @@ use mainframe_mls::{DeviceSecret, Group};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
+use super::device_tests::{account, is_in, linked};
 use super::insider::{EpochKey, all_rows, mls_rows};
+use super::mutation_tests::{build, epoch_of, header};
 use super::rehearsal::Rehearsal;
 use super::session_tests::group;
 use crate::crypto::{Identity, LetterKind, Recipient, device_id, seal_letter, seal_to_person};
@@ -14,7 +16,7 @@ use crate::session::fragment::{FrameKind, split};
 use crate::session::ledger::{Ack, Asked, Frame, Message, MessageId, Range};
 use crate::session::{Answer, NewGroup, Order, Unable};
 use crate::store::Table;
-use crate::wire::{Cell, CellHeader, ExpiryBucket, HoldClass};
+use crate::wire::HoldClass;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -27,27 +29,8 @@ fn mls(rehearsal: &Rehearsal, number: usize, session: SessionId) -> Group {
     Group::load(mls_rows(&rehearsal.copy_of_store(number), session, 0), &device).unwrap()
 }
 
-fn epoch_of(rehearsal: &Rehearsal, number: usize, session: SessionId) -> EpochKey {
-    let heads = all_rows(&rehearsal.copy_of_store(number), Table::Sessions);
-    let head = heads.iter().find(|(key, _)| *key == session.0).expect("it is in it");
-    [&session.0[..], &head.1[33..49]].concat().try_into().unwrap()
-}
-
-fn header(rehearsal: &Rehearsal, size_class: crate::wire::SizeClass) -> CellHeader {
-    CellHeader {
-        size_class,
-        hold_class: HoldClass::Day,
-        acknowledge: false,
-        destination: "01".parse().unwrap(),
-        expiry: ExpiryBucket::after(rehearsal.now, 400_000),
-        tag: mainframe_base::Tag([0; 16]),
-        ephemeral: [0; 32],
-    }
-}
-
 /// A member whose program keeps to no rules.
 struct Mallory {
-    session: SessionId,
     epoch: EpochKey,
     group: Group,
     link: u64,
@@ -56,8 +39,8 @@ struct Mallory {
 
 impl Mallory {
     fn of(rehearsal: &Rehearsal, number: usize, session: SessionId, link: u64) -> Mallory {
-        let (epoch, group) = (epoch_of(rehearsal, number, session), mls(rehearsal, number, session));
-        Mallory { session, epoch, group, link, rng: ChaCha20Rng::from_seed([66; 32]) }
+        let (epoch, group) = (epoch_of(rehearsal, session, number), mls(rehearsal, number, session));
+        Mallory { epoch, group, link, rng: ChaCha20Rng::from_seed([66; 32]) }
     }
 
     fn id(&self) -> DeviceId {
@@ -71,7 +54,6 @@ impl Mallory {
 
     /// Sends a sealed frame to one device.
     fn post(&mut self, rehearsal: &mut Rehearsal, to: usize, bytes: &[u8]) {
-        let _ = self.session;
         let (class, plaintexts) = split(FrameKind::Message, bytes, self.rng.next_u32()).unwrap();
         let leaf = self.group.own_leaf().0;
         let links = rehearsal.insider.links(&self.epoch, leaf, self.link, plaintexts.len());
@@ -79,8 +61,7 @@ impl Mallory {
         for (link, plaintext) in links.iter().zip(plaintexts) {
             let header = header(rehearsal, class);
             let sealed = link.seal(&mut self.rng, &header.associated_anywhere(), &plaintext);
-            let header = CellHeader { tag: sealed.tag, ephemeral: sealed.ephemeral, ..header };
-            rehearsal.feed(to, Cell::build(header, [7; 80], &sealed.body));
+            rehearsal.feed(to, build(header, sealed));
         }
         rehearsal.pass(40);
     }
@@ -100,30 +81,9 @@ fn letter(rehearsal: &mut Rehearsal, from: &Identity, to: usize, kind: LetterKin
     for plaintext in plaintexts {
         let header = header(rehearsal, class);
         let sealed = seal_to_person(&mut rng, &card.scan_key(), &header.associated(), &plaintext).unwrap();
-        let header = CellHeader { tag: sealed.tag, ephemeral: sealed.ephemeral, ..header };
-        rehearsal.feed(to, Cell::build(header, [7; 80], &sealed.body));
+        rehearsal.feed(to, build(header, sealed));
     }
     rehearsal.pass(40);
-}
-
-fn is_in(rehearsal: &mut Rehearsal, number: usize, session: SessionId) -> bool {
-    rehearsal.sessions(number).iter().any(|view| view.id == session)
-}
-
-fn account(rehearsal: &mut Rehearsal, number: usize) -> std::sync::Arc<Account> {
-    match rehearsal.order(number, Order::Account) {
-        Ok(Answer::Account(account)) => account,
-        other => panic!("no account but {other:?}"),
-    }
-}
-
-fn linked(rehearsal: &mut Rehearsal) -> usize {
-    let (tablet, code) = rehearsal.add_waiting(77, 2);
-    rehearsal.order(0, Order::AddDevice(code, None)).unwrap();
-    rehearsal.pass(2_000);
-    rehearsal.become_the_person(tablet, 3);
-    rehearsal.pass(MINUTE_MS);
-    tablet
 }
 
 fn seats(rehearsal: &mut Rehearsal, number: usize, session: SessionId, person: IdentityKey) -> usize {
@@ -132,8 +92,8 @@ fn seats(rehearsal: &mut Rehearsal, number: usize, session: SessionId, person: I
     view.members.iter().find(|member| member.person == person).map_or(0, |member| member.devices.len())
 }
 
-#[test]
-fn a_floor_at_the_end_of_numbers_keeps_no_newcomer_out() {
+/// A member of Alice's group tells her that he is at the end of the numbers, and then she adds Dora.
+fn dora_added_after_a_lie() -> (Rehearsal, SessionId, IdentityKey) {
     let mut rehearsal = Rehearsal::of(4);
     let session = group(&mut rehearsal, 3);
     rehearsal.befriend(0, 3);
@@ -142,6 +102,12 @@ fn a_floor_at_the_end_of_numbers_keeps_no_newcomer_out() {
     mallory.say(&mut rehearsal, 0, &Frame::Floor(alice, u64::MAX));
     let dora = rehearsal.devices[3].key;
     rehearsal.order(0, Order::AddMember(session, dora)).unwrap();
+    (rehearsal, session, dora)
+}
+
+#[test]
+fn a_floor_at_the_end_of_numbers_keeps_no_newcomer_out() {
+    let (mut rehearsal, session, dora) = dora_added_after_a_lie();
     rehearsal.pass(5 * MINUTE_MS);
     assert_eq!(seats(&mut rehearsal, 0, session, dora), 1, "she was added");
     assert!(is_in(&mut rehearsal, 3, session), "and never got in");
@@ -149,14 +115,7 @@ fn a_floor_at_the_end_of_numbers_keeps_no_newcomer_out() {
 
 #[test]
 fn nor_does_it_cost_the_admin_the_session_at_a_restart() {
-    let mut rehearsal = Rehearsal::of(4);
-    let session = group(&mut rehearsal, 3);
-    rehearsal.befriend(0, 3);
-    let mut mallory = Mallory::of(&rehearsal, 2, session, 40);
-    let alice = device_id(&rehearsal.device_key(0));
-    mallory.say(&mut rehearsal, 0, &Frame::Floor(alice, u64::MAX));
-    let dora = rehearsal.devices[3].key;
-    rehearsal.order(0, Order::AddMember(session, dora)).unwrap();
+    let (mut rehearsal, session, _) = dora_added_after_a_lie();
     rehearsal.cut_off.extend([1, 2]);
     rehearsal.pass(2 * MINUTE_MS);
     rehearsal.crash(0);
@@ -420,15 +379,14 @@ fn no_member_silences_another_with_a_cell_on_his_chain() {
     rehearsal.pass(MINUTE_MS);
     assert_eq!(rehearsal.texts(1, session), ["before"]);
     // Carol (2) knows everybody's chains, as every member does.
-    let (epoch, mut rng) = (epoch_of(&rehearsal, 2, session), ChaCha20Rng::from_seed([68; 32]));
+    let (epoch, mut rng) = (epoch_of(&rehearsal, session, 2), ChaCha20Rng::from_seed([68; 32]));
     let leaf = mls(&rehearsal, 0, session).own_leaf().0;
     for number in [64 * 60, 64 * 120, 64 * 180] {
         let link = rehearsal.insider.links(&epoch, leaf, number, 1).remove(0);
         let (class, plaintexts) = split(FrameKind::Message, b"nothing", 7).unwrap();
         let header = header(&rehearsal, class);
         let sealed = link.seal(&mut rng, &header.associated_anywhere(), &plaintexts[0]);
-        let header = CellHeader { tag: sealed.tag, ephemeral: sealed.ephemeral, ..header };
-        rehearsal.feed(1, Cell::build(header, [7; 80], &sealed.body));
+        rehearsal.feed(1, build(header, sealed));
         rehearsal.pass(100);
     }
     rehearsal.say(0, session, "after");

@@ -107,9 +107,9 @@ fn told(rehearsal: &Rehearsal) -> Vec<SessionEvent> {
     rehearsal.devices[VICTIM].events.iter().filter(is_news).cloned().collect()
 }
 
-/// The group's present epoch, and who has which leaf in it.
-fn epoch_of(rehearsal: &Rehearsal, session: SessionId) -> EpochKey {
-    let heads = all_rows(&rehearsal.copy_of_store(VICTIM), Table::Sessions);
+/// A session's present epoch, as a device knows it.
+pub(super) fn epoch_of(rehearsal: &Rehearsal, session: SessionId, device: usize) -> EpochKey {
+    let heads = all_rows(&rehearsal.copy_of_store(device), Table::Sessions);
     let head = heads.iter().find(|(key, _)| *key == session.0).expect("it is in it");
     [&session.0[..], &head.1[33..49]].concat().try_into().expect("twice 16 bytes")
 }
@@ -119,7 +119,7 @@ fn bent_and_replayed_cells_are_never_accepted() {
     let (mut rehearsal, session) = scene();
     let mut rng = ChaCha20Rng::from_seed([1; 32]);
     let cells = rehearsal.insider.cells.clone();
-    let epoch = epoch_of(&rehearsal, session);
+    let epoch = epoch_of(&rehearsal, session, VICTIM);
     let awaited: Vec<Tag> =
         (0..3).flat_map(|leaf| rehearsal.insider.links(&epoch, leaf, 0, 60)).map(|link| link.tag).collect();
     let rows = |rehearsal: &Rehearsal| all_rows(&rehearsal.copy_of_store(VICTIM), Table::SessionMessages);
@@ -145,7 +145,7 @@ fn bent_and_replayed_cells_are_never_accepted() {
 fn bent_frames_under_a_member_s_outer_keys_are_never_accepted() {
     let (mut rehearsal, session) = scene();
     let mut rng = ChaCha20Rng::from_seed([2; 32]);
-    let epoch = epoch_of(&rehearsal, session);
+    let epoch = epoch_of(&rehearsal, session, VICTIM);
     let frames = rehearsal.insider.frames.clone();
     let frames = frames.into_iter().filter(|frame| frame.epoch.starts_with(&session.0));
     let kept = corpus().into_iter().filter(|(kind, _)| *kind != FrameKind::Letter);
@@ -265,7 +265,8 @@ fn letters_to(rehearsal: &Rehearsal, person: &Identity) -> Vec<Vec<u8>> {
     fragments.filter_map(|fragment| pieces.add(rehearsal.now, 0, fragment)).map(|(_, letter)| letter).collect()
 }
 
-fn header(rehearsal: &Rehearsal, size_class: crate::wire::SizeClass) -> CellHeader {
+/// The header of a cell made by hand, yet without what a seal puts into it.
+pub(super) fn header(rehearsal: &Rehearsal, size_class: crate::wire::SizeClass) -> CellHeader {
     CellHeader {
         size_class,
         hold_class: HoldClass::Day,
@@ -277,6 +278,7 @@ fn header(rehearsal: &Rehearsal, size_class: crate::wire::SizeClass) -> CellHead
     }
 }
 
-fn build(header: CellHeader, sealed: Sealed) -> Cell {
+/// A cell made by hand.
+pub(super) fn build(header: CellHeader, sealed: Sealed) -> Cell {
     Cell::build(CellHeader { tag: sealed.tag, ephemeral: sealed.ephemeral, ..header }, [7; 80], &sealed.body)
 }

@@ -174,6 +174,11 @@ impl Contacts {
         invitations::views(tx, &self.me)
     }
 
+    /// Whether somebody is not listened to any more.
+    pub fn is_blocked(&self, tx: &dyn Tx, peer: &IdentityKey) -> bool {
+        Contact::is_blocked(tx, &self.me, peer)
+    }
+
     /// One contact.
     pub fn contact(&self, tx: &dyn Tx, peer: &IdentityKey) -> Option<ContactView> {
         let contact = Contact::load(tx, &self.me, peer)?;

@@ -12,6 +12,9 @@ use crate::codec::Reader;
 use crate::crypto::{Card, Invitation, InvitationId, Inviter, Recipient};
 use crate::store::{Table, Tx};
 
+/// The flag of a row, in its first byte, that nothing of the contact is listened to.
+const BLOCKED: u8 = 0b1;
+
 /// A person who is known, or has asked.
 pub(super) struct Contact {
     /// None as long as only a stub of it is known.
@@ -92,6 +95,12 @@ impl Contact {
         Some(Contact::decode(&row).expect("our own rows are readable"))
     }
 
+    /// Whether somebody is blocked: a flag at the beginning of the row, for whoever asks at every message.
+    pub(super) fn is_blocked(tx: &dyn Tx, me: &IdentityKey, peer: &IdentityKey) -> bool {
+        let row = tx.get(Table::Contacts, &key(me, peer)).map(Zeroizing::new);
+        row.is_some_and(|row| row.first().is_some_and(|flags| flags & BLOCKED != 0))
+    }
+
     pub(super) fn store(&self, tx: &mut dyn Tx, me: &IdentityKey, peer: &IdentityKey) {
         tx.put(Table::Contacts, &key(me, peer), &self.encode());
     }
@@ -112,7 +121,7 @@ impl Contact {
 
     fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut out = Zeroizing::new(Vec::new());
-        out.push(u8::from(self.blocked) | u8::from(self.card.is_some()) << 1 | u8::from(self.chosen) << 2);
+        out.push((u8::from(self.blocked) * BLOCKED) | u8::from(self.card.is_some()) << 1 | u8::from(self.chosen) << 2);
         out.extend_from_slice(&self.heard_minutes.to_be_bytes());
         out.extend_from_slice(&self.answered.0.to_be_bytes());
         out.extend_from_slice(&self.since.0.to_be_bytes());
@@ -130,7 +139,7 @@ impl Contact {
             let (answered, since) = (Time(reader.u64()?), Time(reader.u64()?));
             let card = (flags & 0b10 != 0).then(|| Card::decode_kept(reader)).transpose()?;
             let stage = Stage::decode(reader)?;
-            let (blocked, chosen) = (flags & 0b1 != 0, flags & 0b100 != 0);
+            let (blocked, chosen) = (flags & BLOCKED != 0, flags & 0b100 != 0);
             Ok(Contact { card, blocked, chosen, heard_minutes, answered, since, stage })
         })
     }
