@@ -11,7 +11,7 @@ use super::record::NodeRecord;
 /// Hash of every byte of what was verified, signatures included.
 type Key = [u8; 32];
 
-/// Verifies records, bindings and what devices say of a session, each only once while it is remembered.
+/// Verifies records, bindings, what devices say of a session and the cells they say it in, each only once while it is remembered.
 ///
 /// Clones share the memory: in the simulator thousands of nodes have one verifier. That puts
 /// a lock into a core that otherwise has none, and it does no harm: whether a signature is good depends on nothing
@@ -26,13 +26,14 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier that remembers up to `capacity` records, as many bindings and as many statements, the recently used
-    /// ones for sure up to half of it.
+    /// A verifier that remembers up to `capacity` records, as many bindings, statements and cells, the recently used ones
+    /// for sure up to half of it.
     pub fn new(capacity: usize) -> Self {
         let memory = Memory {
             records: Generations::new(capacity),
             hellos: Generations::new(capacity),
             statements: Generations::new(capacity),
+            cells: Generations::new(capacity),
         };
         Verifier { memory: Arc::new(Mutex::new(memory)) }
     }
@@ -68,13 +69,28 @@ impl Verifier {
 
     /// Whether a device [signed](mainframe_mls::verify) a statement.
     pub fn statement(&self, device: &DeviceKey, statement: &[u8], signature: &Signature) -> bool {
-        let key = *blake3::hash(&[&device.0, &signature.0[..], statement].concat()).as_bytes();
-        if self.memory().statements.get(&key).is_some() {
+        self.signed(|memory| &mut memory.statements, device, statement, signature)
+    }
+
+    /// Whether a device signed what a cell of a session holds, by its hash. Cells do not push statements out.
+    pub fn cell(&self, device: &DeviceKey, hash: &[u8; 32], signature: &Signature) -> bool {
+        self.signed(|memory| &mut memory.cells, device, hash, signature)
+    }
+
+    fn signed(
+        &self,
+        of: impl Fn(&mut Memory) -> &mut Generations<()>,
+        device: &DeviceKey,
+        bytes: &[u8],
+        signature: &Signature,
+    ) -> bool {
+        let key = *blake3::hash(&[&device.0, &signature.0[..], bytes].concat()).as_bytes();
+        if of(&mut self.memory()).get(&key).is_some() {
             return true;
         }
-        let is_good = mainframe_mls::verify(device, statement, signature);
+        let is_good = mainframe_mls::verify(device, bytes, signature);
         if is_good {
-            self.memory().statements.insert(key, ());
+            of(&mut self.memory()).insert(key, ());
         }
         is_good
     }
@@ -98,6 +114,7 @@ struct Memory {
     records: Generations<Arc<NodeRecord>>,
     hellos: Generations<()>,
     statements: Generations<()>,
+    cells: Generations<()>,
 }
 
 /// A bounded map: when the young half is full, it becomes the old half and the old half is forgotten. What is used

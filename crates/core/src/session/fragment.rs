@@ -8,11 +8,14 @@
 //! | 8 | 2 | bytes used of what follows |
 //! | 10 | 2 | kind, see [`FrameKind`] |
 //! | 12 | | the piece, then zeros |
+//!
+//! In sessions the last 64 bytes are its author's [proof](super::proof).
 
 use std::collections::BTreeMap;
 
 use mainframe_base::Time;
 
+use super::proof::PROOF_LENGTH;
 use crate::codec::Reader;
 use crate::crypto::BODY_OVERHEAD;
 use crate::wire::SizeClass;
@@ -30,8 +33,8 @@ const PARTIALS_MAX: usize = 256;
 /// pause between two tries of a live cell's sender).
 const PARTIAL_AGE_MS_MAX: u64 = 60 * 60 * 1_000;
 
-/// The longest frame, in bytes.
-pub const FRAME_LENGTH_MAX: usize = CELLS_MAX * (16_052 - BODY_OVERHEAD - HEADER_LENGTH);
+/// The longest frame of a session, in bytes.
+pub const FRAME_LENGTH_MAX: usize = CELLS_MAX * (16_052 - BODY_OVERHEAD - HEADER_LENGTH - PROOF_LENGTH);
 
 /// What a frame is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -63,6 +66,14 @@ impl FrameKind {
     fn number(self) -> u16 {
         FrameKind::ALL.iter().position(|kind| *kind == self).expect("listed") as u16
     }
+
+    /// Bytes kept free behind its fragments, for a proof of whose they are.
+    fn proof_length(self) -> usize {
+        match self {
+            FrameKind::Plain | FrameKind::Letter => 0,
+            FrameKind::Message | FrameKind::Commit | FrameKind::Statement | FrameKind::Need => PROOF_LENGTH,
+        }
+    }
 }
 
 /// A piece of a frame.
@@ -75,14 +86,14 @@ pub struct Fragment {
     piece: Vec<u8>,
 }
 
-/// The longest frame that fits one cell of this class: 1,688 or 16,024 bytes.
-pub fn piece_length_max(size_class: SizeClass) -> usize {
-    size_class.body_length() - BODY_OVERHEAD - HEADER_LENGTH
+/// The longest frame that fits one cell of this class: 1,688 or 16,024 bytes, 64 less in sessions.
+pub fn piece_length_max(kind: FrameKind, size_class: SizeClass) -> usize {
+    size_class.body_length() - BODY_OVERHEAD - HEADER_LENGTH - kind.proof_length()
 }
 
 /// How long a frame is in cells: their class and their number; `None` if it is too long.
-pub fn cells_for(length: usize) -> Option<(SizeClass, usize)> {
-    let cells = |class| length.div_ceil(piece_length_max(class)).max(1);
+pub fn cells_for(kind: FrameKind, length: usize) -> Option<(SizeClass, usize)> {
+    let cells = |class| length.div_ceil(piece_length_max(kind, class)).max(1);
     [(SizeClass::T, SMALL_CELLS_MAX), (SizeClass::B, CELLS_MAX)]
         .into_iter()
         .map(|(class, cells_max)| (class, cells(class), cells_max))
@@ -90,28 +101,28 @@ pub fn cells_for(length: usize) -> Option<(SizeClass, usize)> {
         .map(|(class, cells, _)| (class, cells))
 }
 
-/// The plaintexts of the cells a frame travels in, and the class of all of them; `None` if it is too long.
+/// The fragments of the cells a frame travels in, and the class of all of them; `None` if it is too long.
 pub fn split(kind: FrameKind, bytes: &[u8], frame: u32) -> Option<(SizeClass, Vec<Vec<u8>>)> {
-    let (class, _) = cells_for(bytes.len())?;
+    let (class, _) = cells_for(kind, bytes.len())?;
     Some((class, split_into(class, kind, bytes, frame)))
 }
 
-/// The plaintexts of the cells of this class that hold a frame.
+/// The fragments of the cells of this class that hold a frame, each as long as it may be.
 pub fn split_into(class: SizeClass, kind: FrameKind, bytes: &[u8], frame: u32) -> Vec<Vec<u8>> {
-    let room = piece_length_max(class);
+    let room = piece_length_max(kind, class);
     let count = bytes.len().div_ceil(room).max(1);
     let pieces = (0..count).map(|index| &bytes[index * room..bytes.len().min((index + 1) * room)]);
-    let plaintext = |(index, piece): (usize, &[u8])| {
-        let mut plaintext = Vec::with_capacity(HEADER_LENGTH + room);
-        plaintext.extend_from_slice(&frame.to_be_bytes());
+    let fragment = |(index, piece): (usize, &[u8])| {
+        let mut fragment = Vec::with_capacity(HEADER_LENGTH + room + kind.proof_length());
+        fragment.extend_from_slice(&frame.to_be_bytes());
         for number in [index as u16, count as u16, piece.len() as u16, kind.number()] {
-            plaintext.extend_from_slice(&number.to_be_bytes());
+            fragment.extend_from_slice(&number.to_be_bytes());
         }
-        plaintext.extend_from_slice(piece);
-        plaintext.resize(HEADER_LENGTH + room, 0);
-        plaintext
+        fragment.extend_from_slice(piece);
+        fragment.resize(HEADER_LENGTH + room, 0);
+        fragment
     };
-    pieces.enumerate().map(plaintext).collect()
+    pieces.enumerate().map(fragment).collect()
 }
 
 impl Fragment {
@@ -125,7 +136,7 @@ impl Fragment {
         (self.kind == FrameKind::Plain && self.count == 1).then_some(self.piece)
     }
 
-    /// Reads an opened plaintext; `None` for what is not made as described.
+    /// Reads what was opened; `None` for what is not made as described.
     pub fn read(plaintext: &[u8]) -> Option<Fragment> {
         let mut reader = Reader::new(plaintext);
         let frame = reader.u32().ok()?;
@@ -222,13 +233,15 @@ mod tests {
 
     #[test]
     fn a_frame_takes_small_cells_up_to_seven_and_large_ones_beyond() {
-        assert_eq!(cells_for(0), Some((SizeClass::T, 1)));
-        assert_eq!(cells_for(1_688), Some((SizeClass::T, 1)));
-        assert_eq!(cells_for(1_689), Some((SizeClass::T, 2)));
-        assert_eq!(cells_for(7 * 1_688), Some((SizeClass::T, 7)));
-        assert_eq!(cells_for(7 * 1_688 + 1), Some((SizeClass::B, 1)));
-        assert_eq!(cells_for(FRAME_LENGTH_MAX), Some((SizeClass::B, 32)));
-        assert_eq!(cells_for(FRAME_LENGTH_MAX + 1), None);
+        for (kind, small) in [(FrameKind::Letter, 1_688), (FrameKind::Message, 1_624)] {
+            assert_eq!(cells_for(kind, 0), Some((SizeClass::T, 1)));
+            assert_eq!(cells_for(kind, small), Some((SizeClass::T, 1)));
+            assert_eq!(cells_for(kind, small + 1), Some((SizeClass::T, 2)));
+            assert_eq!(cells_for(kind, 7 * small), Some((SizeClass::T, 7)));
+            assert_eq!(cells_for(kind, 7 * small + 1), Some((SizeClass::B, 1)));
+        }
+        assert_eq!(cells_for(FrameKind::Message, FRAME_LENGTH_MAX), Some((SizeClass::B, 32)));
+        assert_eq!(cells_for(FrameKind::Message, FRAME_LENGTH_MAX + 1), None);
     }
 
     #[test]
@@ -249,12 +262,12 @@ mod tests {
         fn a_frame_becomes_whole_in_any_order_and_with_pieces_twice(
             bytes in prop::collection::vec(any::<u8>(), 0..40_000), frame: u32, order: Vec<prop::sample::Index>,
         ) {
-            let (_, plaintexts) = split(FrameKind::Commit, &bytes, frame).unwrap();
+            let (_, fragments) = split(FrameKind::Commit, &bytes, frame).unwrap();
             let mut assembly = Assembly::new();
-            let shuffled = order.iter().map(|index| index.get(&plaintexts));
+            let shuffled = order.iter().map(|index| index.get(&fragments));
             let mut whole = None;
-            for plaintext in shuffled.chain(&plaintexts) {
-                whole = whole.or(assembly.add(Time(0), 7, Fragment::read(plaintext).unwrap()));
+            for fragment in shuffled.chain(&fragments) {
+                whole = whole.or(assembly.add(Time(0), 7, Fragment::read(fragment).unwrap()));
             }
             prop_assert_eq!(whole, Some((FrameKind::Commit, bytes)));
         }

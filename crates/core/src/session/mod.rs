@@ -20,6 +20,7 @@ pub mod ordering;
 mod orders;
 mod ports;
 mod posting;
+pub mod proof;
 mod sessions;
 mod stranding;
 mod telling;

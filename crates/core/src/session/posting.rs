@@ -1,9 +1,11 @@
 //! From a frame to parcels: split, sealed link by link, and addressed to every place at once.
 
-use mainframe_base::{Prefix, Tag, Time};
+use mainframe_base::{Prefix, SessionId, Tag, Time};
+use mainframe_mls::{DeviceSecret, EpochId};
 use rand_core::CryptoRng;
 
 use super::fragment::{FrameKind, split};
+use super::proof::Place;
 use crate::crypto::{Sealed, SharedTopic, TagLink};
 use crate::wire::{Cell, CellHeader, Envelope, ExpiryBucket, HoldClass, Parcel};
 
@@ -16,6 +18,11 @@ pub(super) struct Manner<'a> {
     pub(super) hold: HoldClass,
     /// Under which tag, if not each under its own.
     pub(super) topic: Option<&'a SharedTopic>,
+    /// Of what.
+    pub(super) session: SessionId,
+    pub(super) epoch: EpochId,
+    /// Whose they are.
+    pub(super) device: &'a DeviceSecret,
 }
 
 /// The parcels of one frame: every piece is sealed once, and goes to all places together.
@@ -29,11 +36,13 @@ pub(super) fn parcels(
     frame: &[u8],
     take: impl FnOnce(usize) -> Vec<TagLink>,
 ) -> Option<Vec<Parcel>> {
-    let (size_class, plaintexts) = split(kind, frame, rng.next_u32())?;
-    let links = take(plaintexts.len());
+    let (size_class, fragments) = split(kind, frame, rng.next_u32())?;
+    let links = take(fragments.len());
     let parts = Parcel::fitting(manner.places.iter().copied());
-    let mut parcels = Vec::with_capacity(plaintexts.len() * parts.len());
-    for (link, plaintext) in links.iter().zip(&plaintexts) {
+    let mut parcels = Vec::with_capacity(fragments.len() * parts.len());
+    for (link, fragment) in links.iter().zip(fragments) {
+        let place = Place { session: manner.session, epoch: manner.epoch, number: link.number };
+        let plaintext = place.sign(manner.device, fragment);
         let envelope = Envelope {
             size_class,
             hold_class: manner.hold,
@@ -43,8 +52,8 @@ pub(super) fn parcels(
             ephemeral: [0; 32],
         };
         let Sealed { tag, ephemeral, body } = match manner.topic {
-            None => link.seal(rng, &envelope.associated(), plaintext),
-            Some(topic) => link.seal_in(topic, rng, &envelope.associated(), plaintext),
+            None => link.seal(rng, &envelope.associated(), &plaintext),
+            Some(topic) => link.seal_in(topic, rng, &envelope.associated(), &plaintext),
         };
         let envelope = Envelope { tag, ephemeral, ..envelope };
         for part in &parts {
@@ -78,7 +87,9 @@ mod tests {
     fn a_piece_is_sealed_once_and_opens_wherever_it_arrives() {
         let (mut rng, now) = (ChaCha20Rng::from_seed([1; 32]), Time(1_800_000_000_000));
         let places: [Prefix; 2] = ["010".parse().unwrap(), "111".parse().unwrap()];
-        let manner = Manner { places: &places, hold: HoldClass::Day, topic: None };
+        let device = DeviceSecret::new(Secret::new([6; 32]));
+        let (session, epoch) = (SessionId([7; 16]), EpochId([8; 16]));
+        let manner = Manner { places: &places, hold: HoldClass::Day, topic: None, session, epoch, device: &device };
         let mut chain = TagChain::new(Secret::new([5; 32]));
         let mut links = Vec::new();
         let take = |count: usize| {

@@ -3,18 +3,17 @@
 use std::collections::BTreeSet;
 
 use mainframe_base::SessionId;
-use mainframe_mls::{Change, DeviceSecret, Group};
+use mainframe_mls::{Change, DeviceSecret};
 use rand_chacha::ChaCha20Rng;
-use rand_core::{Rng, SeedableRng};
+use rand_core::SeedableRng;
 
-use super::insider::{EpochKey, all_rows, mls_rows};
-use super::mutation_tests::{build, epoch_of, header};
+use super::insider::all_rows;
+use super::outlaw::Outlaw;
 use super::rehearsal::Rehearsal;
 use super::session_tests::group;
-use crate::session::fragment::{FrameKind, split};
+use crate::session::fragment::FrameKind;
 use crate::session::{Order, SessionEvent};
 use crate::store::Table;
-use crate::wire::Cell;
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -138,49 +137,12 @@ fn epochs_that_a_member_makes_are_bounded() {
     assert!(kept <= 65, "{kept}: the present one, and 64 before it");
 }
 
-/// What a device that keeps no rules may send on its chain.
-struct Liar {
-    group: Group,
-    rng: ChaCha20Rng,
-    epoch: EpochKey,
-    leaf: u32,
-    number: u64,
-}
-
-impl Liar {
-    fn of(rehearsal: &Rehearsal, session: SessionId, device: usize) -> Liar {
-        let secret = DeviceSecret::new(rehearsal.device_seed(device));
-        let group = Group::load(mls_rows(&rehearsal.copy_of_store(device), session, 0), &secret).unwrap();
-        let leaf = group.own_leaf().0;
-        let epoch = epoch_of(rehearsal, session, device);
-        Liar { group, rng: ChaCha20Rng::from_seed([7; 32]), epoch, leaf, number: 30 }
-    }
-
-    fn commit(&mut self) -> Vec<u8> {
-        let draft = self.group.commit(&mut self.rng, &Change { refresh: true, ..Change::default() }).unwrap();
-        self.group.clear_pending();
-        draft.commit
-    }
-
-    fn cells(&mut self, rehearsal: &Rehearsal, kind: FrameKind, bytes: &[u8]) -> Vec<Cell> {
-        let (size_class, plaintexts) = split(kind, bytes, self.rng.next_u32()).unwrap();
-        let links = rehearsal.insider.links(&self.epoch, self.leaf, self.number, plaintexts.len());
-        self.number += plaintexts.len() as u64;
-        let header = header(rehearsal, size_class);
-        let cell = |(plaintext, link): (&Vec<u8>, &crate::crypto::TagLink)| {
-            let sealed = link.seal(&mut self.rng, &header.associated_anywhere(), plaintext);
-            build(header, sealed)
-        };
-        plaintexts.iter().zip(&links).map(cell).collect()
-    }
-}
-
 /// A member commits three times. One of the others gets the third last, all others first.
 #[test]
 fn whoever_hears_a_liars_third_commit_last_follows_the_others() {
     let mut rehearsal = Rehearsal::of(5);
     let session = group(&mut rehearsal, 5);
-    let mut liar = Liar::of(&rehearsal, session, 4);
+    let mut liar = Outlaw::of(&rehearsal, 4, session, 30);
     rehearsal.cut_off.insert(4);
     let commits: Vec<Vec<u8>> = (0..3).map(|_| liar.commit()).collect();
     let (victim, third) = (1, 2);
@@ -207,7 +169,7 @@ fn whoever_hears_a_liars_third_commit_last_follows_the_others() {
 fn commits_that_a_liar_makes_are_not_all_kept() {
     let mut rehearsal = Rehearsal::of(3);
     let session = group(&mut rehearsal, 3);
-    let mut liar = Liar::of(&rehearsal, session, 2);
+    let mut liar = Outlaw::of(&rehearsal, 2, session, 30);
     rehearsal.cut_off.extend([0, 2]);
     for _ in 0..60 {
         let commit = liar.commit();
@@ -224,7 +186,7 @@ fn commits_that_a_liar_makes_are_not_all_kept() {
 fn a_person_with_many_devices_can_still_be_removed() {
     let mut rehearsal = Rehearsal::of(3);
     let session = group(&mut rehearsal, 3);
-    let mut liar = Liar::of(&rehearsal, session, 2);
+    let mut liar = Outlaw::of(&rehearsal, 2, session, 30);
     rehearsal.cut_off.insert(2);
     let identity = crate::crypto::Identity::generate(&mut ChaCha20Rng::from_seed([2; 32]));
     let add = (0..16u8)
@@ -257,20 +219,17 @@ fn a_person_with_many_devices_can_still_be_removed() {
 /// A member opens a ballot of his own every hundred seconds, for a day, and proposes nothing.
 #[test]
 fn who_opens_ballots_for_a_day_stops_the_others_no_longer_than_that() {
-    use crate::session::ordering::{Leaf, Signature, Signed, Statement};
+    use crate::session::ordering::Statement;
     let mut rehearsal = Rehearsal::of(4);
     let session = group(&mut rehearsal, 4);
-    let mut liar = Liar::of(&rehearsal, session, 3);
-    let secret = DeviceSecret::new(rehearsal.device_seed(3));
+    let mut liar = Outlaw::of(&rehearsal, 3, session, 30);
     rehearsal.cut_off.insert(3);
     let before = epoch(&mut rehearsal, 0, session);
     rehearsal.order(0, Order::Renew(session)).unwrap();
     for round in 0..880u32 {
         // Leaf 0 committed last, so the fourth leaf owns the ballots 3, 7, 11, …
         let statement = Statement::Prepare(803 + 4 * round);
-        let about = [&session.0[..], &liar.epoch[16..], &statement.encode()].concat();
-        let signature = Signature(secret.sign(&about).0);
-        let signed = Signed { from: Leaf(liar.leaf), statement, signature };
+        let signed = liar.statement(statement);
         for cell in liar.cells(&rehearsal, FrameKind::Statement, &signed.encode()) {
             (0..3).for_each(|device| rehearsal.feed(device, cell.clone()));
         }

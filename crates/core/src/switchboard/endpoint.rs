@@ -370,7 +370,7 @@ impl Endpoint {
 fn one_cell(body: &[u8], number: u32) -> Option<(SizeClass, Vec<u8>)> {
     [SizeClass::T, SizeClass::B]
         .into_iter()
-        .find(|class| body.len() <= piece_length_max(*class))
+        .find(|class| body.len() <= piece_length_max(FrameKind::Plain, *class))
         .and_then(|class| Some((class, split_into(class, FrameKind::Plain, body, number).pop()?)))
 }
 

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::{TagChain, TagLink};
 use crate::session::fragment::{Assembly, Fragment, FrameKind};
+use crate::session::proof::PROOF_LENGTH;
 use crate::store::{MemoryStore, Table, Tx};
 use crate::wire::Cell;
 
@@ -112,7 +113,8 @@ impl Insider {
         };
         self.extend(number, link.number + AHEAD);
         let plaintext = link.open(&header.associated_anywhere(), &header.ephemeral, cell.body());
-        let Some(fragment) = plaintext.and_then(|bytes| Fragment::read(&bytes)) else { return };
+        let plaintext = plaintext.as_deref().and_then(<[u8]>::split_last_chunk::<PROOF_LENGTH>);
+        let Some(fragment) = plaintext.and_then(|(fragment, _)| Fragment::read(fragment)) else { return };
         let (epoch, leaf) = (self.chains[number].epoch, self.chains[number].leaf);
         if let Some((kind, bytes)) = self.pieces.add(at, (epoch, leaf), fragment) {
             let frame = InnerFrame { epoch, leaf, kind, bytes };

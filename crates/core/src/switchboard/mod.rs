@@ -19,6 +19,8 @@ mod insider;
 mod mutation_tests;
 mod outbound;
 mod outbox;
+#[cfg(test)]
+mod outlaw;
 mod ports;
 #[cfg(test)]
 mod rehearsal;

@@ -7,10 +7,12 @@ use super::{Conversation, EARLY_MAX, Early, ORIGINAL_KEPT_MAX, ORIGINALS_MAX, Sc
 use crate::session::epoch::Seat;
 use crate::session::fragment::{Fragment, FrameKind};
 use crate::session::ledger::{Frame, MessageId};
+use crate::session::proof::Place;
 use crate::wire::Cell;
 
 impl Conversation {
-    /// A cell with an awaited tag came. Whether it was whole: what somebody spoiled on the way leaves the tag awaited.
+    /// A cell with an awaited tag came. Whether it was whole and its device's: what somebody spoiled on the way, or sealed in
+    /// another's name, leaves the tag awaited.
     pub(in crate::session) fn cell_came(&mut self, scene: &mut Scene<'_>, slot: &Slot, cell: &Cell) -> bool {
         let Some(epoch) = self.epochs.get_mut(&slot.epoch) else { return false };
         let Some(link) = epoch.link(slot.leaf, slot.number) else { return false };
@@ -18,12 +20,15 @@ impl Conversation {
         let Some(plaintext) = link.open(&header.associated_anywhere(), &header.ephemeral, cell.body()) else {
             return false;
         };
+        let Some(seat) = epoch.facts.seat(slot.leaf) else { return false };
+        let place = Place { session: self.id, epoch: slot.epoch, number: slot.number };
+        let Some(fragment) = place.check(scene.verifier, &seat.device, &plaintext) else { return false };
         let moved = epoch.came(scene.tx, &self.id, slot.leaf, slot.number);
         let awaited = |(tag, number)| (tag, Slot { number, ..*slot });
         scene.out.awaited.extend(moved.added.into_iter().map(awaited));
         scene.out.forgotten.extend(moved.removed);
         self.is_dirty = true;
-        if let Some(fragment) = Fragment::read(&plaintext) {
+        if let Some(fragment) = Fragment::read(fragment) {
             let whole = self.assembly.add(scene.now, (slot.epoch, slot.leaf), fragment);
             if let Some((kind, bytes)) = whole {
                 self.frame_came(scene, slot.epoch, slot.leaf, kind, &bytes);

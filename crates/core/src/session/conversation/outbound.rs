@@ -105,16 +105,16 @@ impl Conversation {
         bytes: &[u8],
         number: Option<u64>,
     ) {
-        let session = self.id;
-        let Some(epoch) = self.epochs.get_mut(&epoch).filter(|_| !self.is_outdated) else { return };
-        let places = places_of(&self.terms, &epoch.facts);
+        let (session, device) = (self.id, &self.device);
+        let Some(keys) = self.epochs.get_mut(&epoch).filter(|_| !self.is_outdated) else { return };
+        let places = places_of(&self.terms, &keys.facts);
         if places.is_empty() {
             return;
         }
         let topic = self.terms.shared_topic.then(|| SharedTopic::of(session));
-        let manner = Manner { places: &places, hold: self.terms.hold, topic: topic.as_ref() };
+        let manner = Manner { places: &places, hold: self.terms.hold, topic: topic.as_ref(), session, epoch, device };
         let (now, tx) = (scene.now, &mut *scene.tx);
-        let take = |count| epoch.take(now, tx, &session, count);
+        let take = |count| keys.take(now, tx, &session, count);
         match parcels(scene.now, scene.rng, manner, kind, bytes, take) {
             Some(parcels) => scene.out.posts.push(Post { session, number, parcels }),
             None => tracing::error!(length = bytes.len(), "a frame of ours is too long to be sent"),

@@ -6,9 +6,10 @@
 use mainframe_base::{Secret, SessionId, Tag};
 use mainframe_core::crypto::{DeviceCertificate, Name, TagChain, hours_of};
 use mainframe_core::session::fragment::{FrameKind, split};
+use mainframe_core::session::proof::Place;
 use mainframe_core::store::{Table, Tx};
 use mainframe_core::wire::{Cell, CellHeader, ExpiryBucket, HoldClass};
-use mainframe_mls::{Change, DeviceSecret, Group, KeyPackage, Leaf, Rows};
+use mainframe_mls::{Change, DeviceSecret, EpochId, Group, KeyPackage, Leaf, Rows};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
@@ -61,8 +62,11 @@ fn group_of(world: &World, who: usize, session: SessionId) -> Option<Group> {
             rows.insert(key[start.len()..].to_vec(), Zeroizing::new(value));
         }
     }
-    let secret = DeviceSecret::new(Secret::new(device.owner.device_seed));
-    Group::load(rows, &secret).ok().filter(Group::is_member)
+    Group::load(rows, &secret_of(world, who)).ok().filter(Group::is_member)
+}
+
+fn secret_of(world: &World, who: usize) -> DeviceSecret {
+    DeviceSecret::new(Secret::new(world.devices[who].owner.device_seed))
 }
 
 fn other_device(world: &World, who: usize, rng: &mut ChaCha20Rng) -> Vec<u8> {
@@ -82,13 +86,16 @@ fn leaves_of_the_first(world: &World, group: &Group) -> Vec<Leaf> {
 
 /// The cells of a commit, on the links of his chain that come next; the chain in his store moves on.
 fn seal(world: &mut World, who: usize, session: SessionId, commit: &[u8], rng: &mut ChaCha20Rng) -> Option<Vec<Cell>> {
+    let device = secret_of(world, who);
     let (now, store) = (world.now, &mut world.devices[who].store);
     let key = own_chain(store, session)?;
     let row = store.get(Table::Chains, &key)?;
     let (secret, next) = (Secret::new(*row.first_chunk()?), u64::from_be_bytes(row.get(64..72)?.try_into().ok()?));
     let mut chain = TagChain::at(&secret, next);
-    let (size_class, plaintexts) = split(FrameKind::Commit, commit, rng.next_u32())?;
-    let cell = |plaintext: &Vec<u8>| {
+    // A chain's row: session 16, epoch 16, …
+    let epoch = EpochId(key.get(16..32)?.try_into().ok()?);
+    let (size_class, fragments) = split(FrameKind::Commit, commit, rng.next_u32())?;
+    let cell = |fragment| {
         let header = CellHeader {
             size_class,
             hold_class: HoldClass::Day,
@@ -98,10 +105,12 @@ fn seal(world: &mut World, who: usize, session: SessionId, commit: &[u8], rng: &
             tag: Tag([0; 16]),
             ephemeral: [0; 32],
         };
-        let sealed = chain.advance().seal(rng, &header.associated_anywhere(), plaintext);
+        let link = chain.advance();
+        let plaintext = Place { session, epoch, number: link.number }.sign(&device, fragment);
+        let sealed = link.seal(rng, &header.associated_anywhere(), &plaintext);
         Cell::build(CellHeader { tag: sealed.tag, ephemeral: sealed.ephemeral, ..header }, [0; 80], &sealed.body)
     };
-    let cells = plaintexts.iter().map(cell).collect();
+    let cells = fragments.into_iter().map(cell).collect();
     let mut row = chain.secrets().expose().to_vec();
     row.extend_from_slice(&chain.next().to_be_bytes());
     store.put(Table::Chains, &key, &row);

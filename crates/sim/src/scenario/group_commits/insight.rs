@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use mainframe_base::{Secret, SessionId, Tag, Time};
 use mainframe_core::crypto::{TagChain, TagLink};
 use mainframe_core::session::fragment::{Fragment, FrameKind};
+use mainframe_core::session::proof::PROOF_LENGTH;
 use mainframe_core::store::{MemoryStore, Table, Tx};
 use mainframe_core::wire::Cell;
 
@@ -97,7 +98,8 @@ impl Insight {
         self.extend(number, link.number + AHEAD);
         self.cells += 1;
         let plaintext = link.open(&header.associated_anywhere(), &header.ephemeral, cell.body());
-        let Some(fragment) = plaintext.and_then(|bytes| Fragment::read(&bytes)) else { return };
+        let plaintext = plaintext.as_deref().and_then(<[u8]>::split_last_chunk::<PROOF_LENGTH>);
+        let Some(fragment) = plaintext.and_then(|(fragment, _)| Fragment::read(fragment)) else { return };
         match fragment.kind() {
             FrameKind::Statement => self.statements += 1,
             FrameKind::Commit => {
