@@ -58,11 +58,13 @@ pub enum LetterKind {
     Moved,
     /// An account, for a new device of the same person.
     Account,
+    /// I may have been left behind in a session: let me in again.
+    Back,
 }
 
 impl LetterKind {
     /// Every kind, in the order of their numbers on the wire, which begin with 1.
-    pub const ALL: [LetterKind; 8] = [
+    pub const ALL: [LetterKind; 9] = [
         LetterKind::Hello,
         LetterKind::Accept,
         LetterKind::Decline,
@@ -71,6 +73,7 @@ impl LetterKind {
         LetterKind::Keys,
         LetterKind::Moved,
         LetterKind::Account,
+        LetterKind::Back,
     ];
 
     fn to_byte(self) -> u8 {

@@ -13,11 +13,11 @@ use mainframe_base::{IdentityKey, SessionId, Time};
 use mainframe_mls::{KeyPackageId, invited};
 
 use super::contact::{
-    About, AccountSession, ContactStanding, DOORS_MAX, Input, Keys, SESSIONS_MAX, START_LENGTH_MAX, TREE_LENGTH_MAX,
-    WELCOME_LENGTH_MAX,
+    About, AccountSession, Back, ContactStanding, DOORS_MAX, Input, Keys, SESSIONS_MAX, START_LENGTH_MAX,
+    TREE_LENGTH_MAX, WELCOME_LENGTH_MAX,
 };
 use super::controls::Control;
-use super::conversation::{Invited, Want};
+use super::conversation::{Conversation, Invited, Want};
 use super::first_contact::{Entered, Welcome, offers};
 use super::sessions::{Call, Sessions};
 use crate::codec::{Reader, put_list};
@@ -51,11 +51,13 @@ struct Asking {
     doors: Vec<IdentityKey>,
     /// With whom the session is, if it is one of two.
     pair_with: Option<IdentityKey>,
+    /// It is in the session, and came to a dead end there.
+    is_stranded: bool,
 }
 
 impl Asking {
     fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = vec![u8::from(self.is_stranded)];
         put_list(&mut out, &self.doors, |out, door| out.extend_from_slice(&door.0));
         put_list(&mut out, self.pair_with.as_slice(), |out, peer| out.extend_from_slice(&peer.0));
         put_list(&mut out, &self.package, |out, byte| out.push(*byte));
@@ -64,10 +66,11 @@ impl Asking {
 
     fn decode(row: &[u8], now: Time) -> Option<Asking> {
         let mut reader = Reader::new(row);
+        let is_stranded = reader.u8().ok()? == 1;
         let doors = reader.list(DOORS_MAX, |reader| reader.array().map(IdentityKey)).ok()?;
         let pair_with = reader.list(1, |reader| reader.array().map(IdentityKey)).ok()?.pop();
         let package = reader.list(PACKAGE_LENGTH_MAX, Reader::u8).ok()?;
-        Some(Asking { next: now, tries: 0, package, doors, pair_with })
+        Some(Asking { next: now, tries: 0, package, doors, pair_with, is_stranded })
     }
 }
 
@@ -78,6 +81,11 @@ impl Entering {
 
     pub(super) fn has(&self, person: IdentityKey, session: SessionId) -> bool {
         self.0.contains_key(&(person, session))
+    }
+
+    /// Whether a session a device is in came to a dead end there.
+    pub(super) fn is_stranded(&self, person: IdentityKey, session: SessionId) -> bool {
+        self.0.get(&(person, session)).is_some_and(|asking| asking.is_stranded)
     }
 
     /// Asks for nothing of a person any more.
@@ -96,11 +104,36 @@ impl Sessions {
             }
             let pair_with = doors.iter().find(|door| self.shares(call.tx, person, door) == Some(id)).copied();
             let package = self.make_package(call, person);
-            let asking = Asking { next: call.now, tries: 0, package, doors, pair_with };
-            call.tx.put(Table::Entering, &entering_key(&person, &id), &asking.encode());
-            self.entering.0.insert((person, id), asking);
+            let asking = Asking { next: call.now, tries: 0, package, doors, pair_with, is_stranded: false };
+            self.begin_asking(call, person, id, asking);
         }
         self.wake_entering(call);
+    }
+
+    /// This device may have been left behind in a session, or knows that it came to a dead end there.
+    pub(super) fn ask_back(&mut self, call: &mut Call<'_>, session: SessionId, is_stranded: bool) {
+        let Some(conversation) = self.conversations.get(&session) else { return };
+        let person = conversation.person();
+        let is_asked = self.entering.0.get(&(person, session)).is_some_and(|it| it.is_stranded || !is_stranded);
+        if is_asked || self.entering.0.len() >= SESSIONS_MAX {
+            return;
+        }
+        let doors = self.told_session(call.tx, conversation).doors;
+        let package = self.make_package(call, person);
+        let asking = Asking { next: call.now, tries: 0, package, doors, pair_with: None, is_stranded };
+        self.begin_asking(call, person, session, asking);
+        self.wake_entering(call);
+    }
+
+    fn begin_asking(&mut self, call: &mut Call<'_>, person: IdentityKey, session: SessionId, asking: Asking) {
+        call.tx.put(Table::Entering, &entering_key(&person, &session), &asking.encode());
+        self.entering.0.insert((person, session), asking);
+    }
+
+    /// Whether it needs not ask any more: it is in the session, and heard the others.
+    fn is_in_touch(&self, now: Time, session: &SessionId, is_stranded: bool) -> bool {
+        let conversation = self.conversations.get(session).filter(|_| !is_stranded);
+        conversation.is_some_and(|it| !it.is_out_of_touch(now, &self.config))
     }
 
     /// After a restart it asks again.
@@ -123,24 +156,46 @@ impl Sessions {
         for (key, asking) in self.entering.0.iter_mut().filter(due) {
             let doors = if asking.tries == 0 { Vec::new() } else { asking.doors.clone() };
             let lost_with = asking.pair_with.filter(|_| asking.tries >= GREET_AT);
-            asked.push(((key.0, key.1, lost_with), asking.package.clone(), doors));
+            asked.push(((key.0, key.1, lost_with), asking.clone(), doors));
             asking.next = call.now + pause_ms(asking.tries);
             asking.tries += 1;
         }
-        for ((person, session, lost_with), package, doors) in asked {
-            if lost_with.is_some_and(|peer| self.is_replaced(call, person, session, peer)) {
+        for ((person, session, lost_with), asking, doors) in asked {
+            let is_needless = self.is_in_touch(call.now, &session, asking.is_stranded)
+                || lost_with.is_some_and(|peer| self.is_replaced(call, person, session, peer));
+            if is_needless {
                 self.entered(call, person, session);
-                continue;
+            } else {
+                self.ask(call, person, session, asking.package, doors);
             }
-            let packages = vec![package];
-            self.write_to_own(call, person, LetterKind::Keys, &Control::Keys { session, packages: packages.clone() });
-            for door in doors {
-                let contact = self.persons[&person].contacts.contact(call.tx, &door);
-                if let Some(card) = contact.and_then(|contact| contact.card) {
-                    let keys = Keys { session, packages: packages.clone() };
-                    let to = Recipient::of_card(&card, None);
-                    self.send_letter(call, person, &to, LetterKind::Keys, &keys.encode());
-                }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        call: &mut Call<'_>,
+        person: IdentityKey,
+        session: SessionId,
+        package: Vec<u8>,
+        doors: Vec<IdentityKey>,
+    ) {
+        let own = Recipient::of_card(&self.persons[&person].card, None);
+        let (kind, to_own, to_doors) = match self.conversations.get(&session).map(Conversation::epoch_id) {
+            Some(epoch) => {
+                let back = Back { session, epoch, package }.encode();
+                (LetterKind::Back, back.clone(), back)
+            }
+            None => {
+                let packages = vec![package];
+                let (number, body) = Control::Keys { session, packages: packages.clone() }.encode();
+                (LetterKind::Keys, [&[number], &body[..]].concat(), Keys { session, packages }.encode())
+            }
+        };
+        self.send_letter(call, person, &own, kind, &to_own);
+        for door in doors {
+            let contact = self.persons[&person].contacts.contact(call.tx, &door);
+            if let Some(card) = contact.and_then(|contact| contact.card) {
+                self.send_letter(call, person, &Recipient::of_card(&card, None), kind, &to_doors);
             }
         }
     }
@@ -227,7 +282,7 @@ impl Sessions {
         session: SessionId,
         invited: Invited,
     ) {
-        let Invited { person: peer, welcome, tree, start } = invited;
+        let Invited { person: peer, welcome, tree, start, .. } = invited;
         let fits =
             welcome.len() <= WELCOME_LENGTH_MAX && tree.as_ref().is_none_or(|tree| tree.len() <= TREE_LENGTH_MAX);
         if fits && peer == person {
@@ -291,9 +346,14 @@ fn keep_welcome(call: &mut Call<'_>, session: &SessionId, invited_device: &Invit
 }
 
 /// The Welcome that was sent for a key package.
-fn welcome_of(tx: &dyn Tx, session: &SessionId, package: &KeyPackageId, person: IdentityKey) -> Option<Invited> {
+pub(super) fn welcome_of(
+    tx: &dyn Tx,
+    session: &SessionId,
+    package: &KeyPackageId,
+    person: IdentityKey,
+) -> Option<Invited> {
     let row = tx.get(Table::Welcomes, &welcome_key(session, package))?;
     let decoded = Control::decode(Control::WELCOME, row.get(8..)?).ok()?;
     let Control::Welcome { welcome, tree, start, .. } = decoded else { return None };
-    Some(Invited { person, welcome, tree, start })
+    Some(Invited { person, welcome, tree, start, is_back: false })
 }

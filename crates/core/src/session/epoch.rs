@@ -19,6 +19,14 @@ use crate::store::{Table, Tx};
 const SKIP_PAUSE_MS: u64 = 60_000;
 /// The longest pause: the milestones awaited of a device last longer than an epoch is kept, heard or not.
 const SKIP_PAUSE_MAX_MS: u64 = 2 * 3_600_000;
+/// After so long without a cell of ours we say that we are there, in milliseconds, or up to a quarter earlier: at least
+/// three times while an epoch is kept.
+const HERE_MS: u64 = 24 * 3_600_000;
+/// After a start it is said in this time, in milliseconds, unless something else is: many devices are started every day
+/// (guess). In every session at another moment, or whoever looks on would know by these that the sessions are one device's.
+const HERE_AFTER_START_MS: u64 = 6 * 3_600_000;
+/// When after a start at the earliest, in milliseconds: what was held has come by then (guess).
+pub(super) const SETTLE_MS: u64 = 600_000;
 
 /// One device of an epoch.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -59,10 +67,19 @@ pub(super) struct EpochFacts {
 pub(super) struct Epoch {
     pub(super) facts: EpochFacts,
     own: TagChain,
-    windows: BTreeMap<u32, Window>,
+    others: BTreeMap<u32, Other>,
+    /// When we have to say something at last.
+    here_at: Time,
     /// When we go on at the next milestone again, and how often we did.
     skip_at: Time,
     skips: u32,
+}
+
+/// What is awaited of another device.
+struct Other {
+    window: Window,
+    /// When it was heard last in this epoch; at first when the epoch began.
+    heard: Time,
 }
 
 impl EpochFacts {
@@ -81,27 +98,51 @@ impl Epoch {
     /// The beginning of an epoch. `export` gives the secret of a leaf's chain.
     pub(super) fn begin(facts: EpochFacts, export: impl Fn(u32) -> Secret<32>) -> Epoch {
         let width = width_of(&facts);
-        let others = facts.seats.iter().map(|seat| seat.leaf).filter(|leaf| *leaf != facts.own_leaf);
-        let windows = others.map(|leaf| (leaf, Window::new(TagChain::new(export(leaf)), width))).collect();
-        Epoch { own: TagChain::new(export(facts.own_leaf)), windows, skip_at: Time(0), skips: 0, facts }
+        let leaves = facts.seats.iter().map(|seat| seat.leaf).filter(|leaf| *leaf != facts.own_leaf);
+        let other = |leaf| Other { window: Window::new(TagChain::new(export(leaf)), width), heard: facts.began };
+        let others = leaves.map(|leaf| (leaf, other(leaf))).collect();
+        let own = TagChain::new(export(facts.own_leaf));
+        let here_at = facts.began + (HERE_MS - spread_ms(&facts, &own, HERE_MS / 4));
+        Epoch { own, others, here_at, skip_at: Time(0), skips: 0, facts }
     }
 
     /// Every awaited tag, with the leaf and number it is of.
     pub(super) fn tags(&self) -> impl Iterator<Item = (Tag, u32, u64)> {
-        self.windows.iter().flat_map(|(leaf, window)| window.tags().map(|(tag, number)| (tag, *leaf, number)))
+        self.others.iter().flat_map(|(leaf, other)| other.window.tags().map(|(tag, number)| (tag, *leaf, number)))
     }
 
     /// The link an awaited cell is sealed under.
     pub(super) fn link(&self, leaf: u32, number: u64) -> Option<&TagLink> {
-        self.windows.get(&leaf)?.link(number)
+        self.others.get(&leaf)?.window.link(number)
     }
 
     /// That cell came and was whole.
-    pub(super) fn came(&mut self, tx: &mut dyn Tx, session: &SessionId, leaf: u32, number: u64) -> Moved {
-        let Some(window) = self.windows.get_mut(&leaf) else { return Moved::default() };
-        let moved = window.came(number);
-        tx.put(Table::Chains, &chain_key(session, &self.facts.id, leaf), &window.encode());
+    pub(super) fn came(&mut self, now: Time, tx: &mut dyn Tx, session: &SessionId, leaf: u32, number: u64) -> Moved {
+        let Some(other) = self.others.get_mut(&leaf) else { return Moved::default() };
+        let moved = other.window.came(number);
+        other.heard = other.heard.max(now);
+        tx.put(Table::Chains, &chain_key(session, &self.facts.id, leaf), &other.encode());
         moved
+    }
+
+    /// The other devices and when each was heard last.
+    pub(super) fn heard(&self) -> impl Iterator<Item = (u32, Time)> {
+        self.others.iter().map(|(leaf, other)| (*leaf, other.heard))
+    }
+
+    /// A span up to this one, in milliseconds, that is another in every session, and that nobody outside of it can know.
+    pub(super) fn spread_ms(&self, up_to_ms: u64) -> u64 {
+        spread_ms(&self.facts, &self.own, up_to_ms)
+    }
+
+    /// Something was said, or need not be.
+    pub(super) fn put_off_here(&mut self, now: Time) {
+        self.here_at = now + (HERE_MS - self.spread_ms(HERE_MS / 4));
+    }
+
+    /// When we should say that we are there, if nothing else is said before.
+    pub(super) fn here_at(&self) -> Time {
+        self.here_at
     }
 
     /// The next links of our own chain, for as many cells. From time to time they begin at a milestone, for whoever heard
@@ -113,6 +154,7 @@ impl Epoch {
             self.skip_at = now + pause_ms.min(SKIP_PAUSE_MAX_MS);
             self.skips += 1;
         }
+        self.put_off_here(now);
         let links = (0..count).map(|_| self.own.advance()).collect();
         tx.put(Table::Chains, &chain_key(session, &self.facts.id, self.facts.own_leaf), &own_row(&self.own));
         links
@@ -122,8 +164,8 @@ impl Epoch {
     pub(super) fn save(&self, tx: &mut dyn Tx, session: &SessionId) {
         tx.put(Table::Epochs, &epoch_key(session, &self.facts.id), &self.facts.encode());
         tx.put(Table::Chains, &chain_key(session, &self.facts.id, self.facts.own_leaf), &own_row(&self.own));
-        for (leaf, window) in &self.windows {
-            tx.put(Table::Chains, &chain_key(session, &self.facts.id, *leaf), &window.encode());
+        for (leaf, other) in &self.others {
+            tx.put(Table::Chains, &chain_key(session, &self.facts.id, *leaf), &other.encode());
         }
     }
 
@@ -136,24 +178,45 @@ impl Epoch {
     }
 
     /// Every epoch of a session that was kept; damaged ones are passed over.
-    pub(super) fn load_all(tx: &dyn Tx, session: &SessionId) -> Vec<Epoch> {
+    pub(super) fn load_all(now: Time, tx: &dyn Tx, session: &SessionId) -> Vec<Epoch> {
         let rows = super::rows_of(tx, Table::Epochs, &session.0);
         rows.into_iter()
             .filter_map(|(_, row)| {
                 let facts = EpochFacts::decode(&row).ok()?;
                 let chain = |leaf: u32| tx.get(Table::Chains, &chain_key(session, &facts.id, leaf));
                 let own = read_own_row(&chain(facts.own_leaf)?)?;
-                let others = facts.seats.iter().map(|seat| seat.leaf).filter(|leaf| *leaf != facts.own_leaf);
-                let windows: Option<_> = others.map(|leaf| Some((leaf, Window::decode(&chain(leaf)?)?))).collect();
-                Some(Epoch { own, windows: windows?, skip_at: Time(0), skips: 0, facts })
+                let leaves = facts.seats.iter().map(|seat| seat.leaf).filter(|leaf| *leaf != facts.own_leaf);
+                let others: Option<_> = leaves.map(|leaf| Some((leaf, Other::decode(&chain(leaf)?)?))).collect();
+                let here_at = now + SETTLE_MS + spread_ms(&facts, &own, HERE_AFTER_START_MS);
+                Some(Epoch { own, others: others?, here_at, skip_at: Time(0), skips: 0, facts })
             })
             .collect()
+    }
+}
+
+impl Other {
+    /// The window | when it was heard 8.
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut row = self.window.encode();
+        row.extend_from_slice(&self.heard.0.to_be_bytes());
+        row
+    }
+
+    fn decode(row: &[u8]) -> Option<Other> {
+        let (window, heard) = row.split_last_chunk()?;
+        Some(Other { window: Window::decode(window)?, heard: Time(u64::from_be_bytes(*heard)) })
     }
 }
 
 /// How far ahead a device's tags are awaited.
 fn width_of(facts: &EpochFacts) -> Width {
     if facts.seats.len() <= 2 { Width::PAIR } else { Width::GROUP }
+}
+
+fn spread_ms(facts: &EpochFacts, own: &TagChain, up_to_ms: u64) -> u64 {
+    let place = [&facts.id.0[..], &facts.own_leaf.to_be_bytes(), &own.next().to_be_bytes()].concat();
+    let hash = blake3::derive_key("mainframe 2026 when a device says that it is there", &place);
+    u64::from_be_bytes(*hash.first_chunk().expect("32 bytes begin with 8")) % up_to_ms
 }
 
 fn epoch_key(session: &SessionId, epoch: &EpochId) -> [u8; 32] {
@@ -243,7 +306,7 @@ mod tests {
             let sealed = link.seal(&mut rng, b"", b"hello");
             let opened = other.link(leaf, number).unwrap().open(b"", &sealed.ephemeral, &sealed.body);
             assert_eq!(opened.as_deref(), Some(&b"hello"[..]));
-            assert!(other.came(&mut store, &SESSION, leaf, number).removed.contains(&tag));
+            assert!(other.came(Time(9), &mut store, &SESSION, leaf, number).removed.contains(&tag));
         }
     }
 
@@ -279,13 +342,14 @@ mod tests {
         let mut epoch = epoch_of(0, 3);
         epoch.save(&mut store, &SESSION);
         epoch.take(Time(0), &mut store, &SESSION, 9);
-        epoch.came(&mut store, &SESSION, 2, 4);
-        let [kept] = Epoch::load_all(&store, &SESSION).try_into().ok().unwrap();
+        epoch.came(Time(9), &mut store, &SESSION, 2, 4);
+        let [kept] = Epoch::load_all(Time(0), &store, &SESSION).try_into().ok().unwrap();
         assert_eq!(kept.facts, epoch.facts);
         assert!(kept.tags().eq(epoch.tags()));
+        assert!(kept.heard().eq([(1, Time(7)), (2, Time(9))]));
         assert_eq!(kept.own.next(), 9);
         epoch.delete(&mut store, &SESSION);
-        assert!(Epoch::load_all(&store, &SESSION).is_empty());
+        assert!(Epoch::load_all(Time(0), &store, &SESSION).is_empty());
     }
 
     proptest! {

@@ -159,6 +159,7 @@ impl Sessions {
             }
             Wish::Confirm { session, .. } => self.control(call, session, &Control::Here),
             Wish::UseKeys { peer, session, packages } => self.let_in(call, (person, session), peer, &packages),
+            Wish::LetBack { peer, back, sent_minutes } => self.asked_back(call, person, peer, &back, sent_minutes),
         }
     }
 
@@ -301,7 +302,8 @@ impl Sessions {
         };
         let Some(beginning) = beginning.filter(fits) else { return before };
         if let Some(present) = self.conversations.get(&session) {
-            if !present.is_left_behind(beginning.epoch(), &let_in_by) {
+            let is_asked = self.entering.has(person, session);
+            if !is_asked && !present.is_left_behind(beginning.epoch(), &let_in_by) {
                 return Entered::Before;
             }
             self.leave_behind(call, session);
@@ -359,10 +361,10 @@ impl Sessions {
     pub(super) fn invite(&mut self, call: &mut Call<'_>, session: SessionId, invitation: Invited) {
         let Some(conversation) = self.conversations.get(&session) else { return };
         let person = conversation.person();
-        if conversation.devices_of(&invitation.person).len() > 1 {
+        if invitation.is_back || conversation.devices_of(&invitation.person).len() > 1 {
             return self.welcome_device(call, session, invitation);
         }
-        let Invited { person: peer, welcome, tree, start } = invitation;
+        let Invited { person: peer, welcome, tree, start, is_back } = invitation;
         if let Some((_, hello)) = self.hellos.get(&session).filter(|(of, _)| *of == peer).copied() {
             let about = About::Hello(hello);
             let start = Vec::new();
@@ -370,7 +372,7 @@ impl Sessions {
         }
         match self.pair_with(call.tx, &person, &peer) {
             Some(pair) => self.control(call, pair, &Control::Welcome { session, welcome, tree, start }),
-            None => self.tell_welcome(call, person, session, Invited { person: peer, welcome, tree, start }),
+            None => self.tell_welcome(call, person, session, Invited { person: peer, welcome, tree, start, is_back }),
         }
     }
 

@@ -51,16 +51,19 @@ pub enum FrameKind {
     Statement,
     /// The name of a commit that somebody lacks.
     Need,
+    /// Nothing: somebody is there.
+    Here,
 }
 
 impl FrameKind {
-    const ALL: [FrameKind; 6] = [
+    const ALL: [FrameKind; 7] = [
         FrameKind::Plain,
         FrameKind::Letter,
         FrameKind::Message,
         FrameKind::Commit,
         FrameKind::Statement,
         FrameKind::Need,
+        FrameKind::Here,
     ];
 
     fn number(self) -> u16 {
@@ -71,7 +74,9 @@ impl FrameKind {
     fn proof_length(self) -> usize {
         match self {
             FrameKind::Plain | FrameKind::Letter => 0,
-            FrameKind::Message | FrameKind::Commit | FrameKind::Statement | FrameKind::Need => PROOF_LENGTH,
+            FrameKind::Message | FrameKind::Commit | FrameKind::Statement | FrameKind::Need | FrameKind::Here => {
+                PROOF_LENGTH
+            }
         }
     }
 }

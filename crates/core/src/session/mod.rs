@@ -21,6 +21,7 @@ mod orders;
 mod ports;
 mod posting;
 pub mod proof;
+mod returning;
 mod sessions;
 mod stranding;
 mod telling;

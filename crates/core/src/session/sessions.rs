@@ -335,12 +335,14 @@ impl Sessions {
             ConversationFact::Left { by } => {
                 self.drop_conversation(&session, call.out);
                 Conversation::delete(call.tx, &session);
+                self.entered(call, person, session);
                 SessionEvent::Left { session, by }
             }
             ConversationFact::Stranded => {
                 self.begin_anew(call, session);
                 SessionEvent::Stranded(session)
             }
+            ConversationFact::OutOfTouch => return self.ask_back(call, session, false),
             ConversationFact::Outdated => SessionEvent::Outdated(session),
             ConversationFact::Equivocated(device) => SessionEvent::Equivocated(session, device),
             ConversationFact::Unwanted(why) => SessionEvent::Unwanted(session, why),

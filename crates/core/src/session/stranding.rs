@@ -20,10 +20,11 @@ impl Sessions {
         let Some(conversation) = self.conversations.get(&session) else { return };
         let person = conversation.person();
         let is_alone = conversation.devices_of(&person).len() == 1;
-        if let Some(peer) = conversation.other_person().filter(|_| is_alone) {
-            let greeted = self.with_contacts(call, person, |contacts, turn| contacts.greet(turn, peer, ""));
-            tracing::info!(%session, ?greeted, "a session of two came to a dead end; another one is asked for");
-        }
+        let Some(peer) = conversation.other_person().filter(|_| is_alone) else {
+            return self.ask_back(call, session, true);
+        };
+        let greeted = self.with_contacts(call, person, |contacts, turn| contacts.greet(turn, peer, ""));
+        tracing::info!(%session, ?greeted, "a session of two came to a dead end; another one is asked for");
     }
 
     /// There is a session with a contact: where another one came to a dead end, it is in its place.
@@ -56,6 +57,7 @@ impl Sessions {
     fn end(&mut self, call: &mut Call<'_>, session: SessionId, by: IdentityKey) {
         let Some(person) = self.conversations.get(&session).map(Conversation::person) else { return };
         self.leave_behind(call, session);
+        self.entered(call, person, session);
         call.out.push(SessionEffect::Tell(person, SessionEvent::Left { session, by }));
     }
 }

@@ -7,7 +7,7 @@
 use mainframe_base::{IdentityKey, SessionId, Time};
 
 use super::contact::{
-    AccountContact, AccountSession, Belongings, ContactStanding, DOORS_MAX, SESSIONS_MAX, check_clock,
+    AccountContact, AccountSession, Back, Belongings, ContactStanding, DOORS_MAX, SESSIONS_MAX, check_clock,
 };
 use super::controls::Control;
 use super::conversation::Conversation;
@@ -41,6 +41,10 @@ impl Sessions {
         let this = self.persons[&person].device.key();
         if check_clock(call.now, letter.sent_minutes).is_err() || self.is_revoked(call.tx, &person, &this) {
             return;
+        }
+        if letter.kind == LetterKind::Back {
+            let Ok(back) = Back::decode(&letter.body) else { return };
+            return self.asked_back(call, person, person, &back, letter.sent_minutes);
         }
         let Some((first, body)) = letter.body.split_first() else { return };
         match (letter.kind, *first) {
@@ -106,7 +110,7 @@ impl Sessions {
         Belongings { card: of.card.clone(), devices, revoked, sessions, contacts: of.contacts.told(tx) }
     }
 
-    fn told_session(&self, tx: &dyn Tx, conversation: &Conversation) -> AccountSession {
+    pub(super) fn told_session(&self, tx: &dyn Tx, conversation: &Conversation) -> AccountSession {
         let person = conversation.person();
         let may_add = conversation.terms().admins.iter().filter(|admin| **admin != person && conversation.has(admin));
         let doors = may_add.filter(|admin| self.is_together(tx, &person, admin)).copied().take(DOORS_MAX);

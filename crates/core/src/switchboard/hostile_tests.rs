@@ -1,6 +1,6 @@
 //! What contacts, members and strangers try whose programs keep to no rules.
 
-use mainframe_base::{IdentityKey, Luminosity, SessionId};
+use mainframe_base::{IdentityKey, Luminosity, SessionId, Time};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -19,15 +19,26 @@ use crate::wire::HoldClass;
 
 const MINUTE_MS: u64 = 60_000;
 
-fn identity(seed: u8) -> Identity {
+pub(super) fn identity(seed: u8) -> Identity {
     Identity::generate(&mut ChaCha20Rng::from_seed([seed; 32]))
 }
 
 /// A letter that somebody writes by hand.
 fn letter(rehearsal: &mut Rehearsal, from: &Identity, to: usize, kind: LetterKind, body: &[u8]) {
+    letter_of(rehearsal, rehearsal.now, from, to, (kind, body));
+}
+
+/// The same, dated as one likes.
+pub(super) fn letter_of(
+    rehearsal: &mut Rehearsal,
+    sent: Time,
+    from: &Identity,
+    to: usize,
+    (kind, body): (LetterKind, &[u8]),
+) {
     let card = rehearsal.card(to);
     let mut rng = ChaCha20Rng::from_seed([67; 32]);
-    let sealed = seal_letter(&mut rng, from, &Recipient::of_card(&card, None), kind, rehearsal.now, body).unwrap();
+    let sealed = seal_letter(&mut rng, from, &Recipient::of_card(&card, None), kind, sent, body).unwrap();
     let (class, plaintexts) = split(FrameKind::Letter, &sealed, rng.next_u32()).unwrap();
     for plaintext in plaintexts {
         let header = header(rehearsal, class);

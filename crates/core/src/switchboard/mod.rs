@@ -24,6 +24,8 @@ mod outlaw;
 mod ports;
 #[cfg(test)]
 mod rehearsal;
+#[cfg(test)]
+mod returning_tests;
 mod role;
 #[cfg(test)]
 mod secrecy_tests;

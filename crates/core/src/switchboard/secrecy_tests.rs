@@ -52,7 +52,8 @@ impl Loot {
                     | FrameKind::Letter
                     | FrameKind::Commit
                     | FrameKind::Statement
-                    | FrameKind::Need => {}
+                    | FrameKind::Need
+                    | FrameKind::Here => {}
                 }
             }
         }

@@ -3,7 +3,7 @@
 use mainframe_base::{IdentityKey, Time};
 
 use super::invitations;
-use super::letters::{About, Accept, Decline, Hello, HelloId, Keys, KeysWanted, Moved, Welcome};
+use super::letters::{About, Accept, Back, Decline, Hello, HelloId, Keys, KeysWanted, Moved, Welcome};
 use super::ports::{Fact, Ignored, Output, Standing, Turn, Wish};
 use super::row::{Contact, Ending, Stage};
 use super::steps::check_card;
@@ -42,6 +42,7 @@ impl Contacts {
             LetterKind::Welcome => self.welcome_came(turn, sender, contact, Welcome::decode(&letter.body)?),
             LetterKind::KeysWanted => self.keys_wanted(turn, sender, contact, KeysWanted::decode(&letter.body)?),
             LetterKind::Keys => keys_came(turn, sender, contact, Keys::decode(&letter.body)?),
+            LetterKind::Back => back_came(turn, sender, contact, Back::decode(&letter.body)?),
             LetterKind::Moved => self.moved_came(turn, sender, Moved::decode(&letter.body)?),
             // A new device reads it before it has any contacts.
             LetterKind::Account => Err(Ignored::Unasked),
@@ -336,6 +337,13 @@ fn keys_came(turn: &mut Turn<'_>, sender: Sender, contact: Option<Contact>, keys
     contact.filter(is_together).ok_or(Ignored::Stranger)?;
     let Keys { session, packages } = keys;
     turn.out.push(Output::Wish(Wish::UseKeys { peer: sender.peer, session, packages }));
+    Ok(())
+}
+
+fn back_came(turn: &mut Turn<'_>, sender: Sender, contact: Option<Contact>, back: Back) -> Result<(), Ignored> {
+    contact.filter(is_together).ok_or(Ignored::Stranger)?;
+    let Sender { peer, minutes } = sender;
+    turn.out.push(Output::Wish(Wish::LetBack { peer, back, sent_minutes: minutes }));
     Ok(())
 }
 

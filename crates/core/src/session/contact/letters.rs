@@ -4,6 +4,7 @@
 use std::fmt;
 
 use mainframe_base::{Fault, SessionId};
+use mainframe_mls::EpochId;
 
 use crate::codec::{Reader, put_list};
 use crate::crypto::{Card, LETTER_LENGTH_MAX, LETTER_OVERHEAD_MAX, Rotation};
@@ -237,6 +238,38 @@ impl Keys {
     /// `Malformed`, `Oversized`, `Impossible` without a key package.
     pub fn decode(bytes: &[u8]) -> Result<Keys, Fault> {
         whole(bytes, |reader| Ok(Keys { session: SessionId(reader.array()?), packages: read_packages(reader)? }))
+    }
+}
+
+/// A device may have been left behind in a session: it asks to be let in again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Back {
+    /// The session.
+    pub session: SessionId,
+    /// The epoch it is in.
+    pub epoch: EpochId,
+    /// An MLS KeyPackage of that device.
+    pub package: Vec<u8>,
+}
+
+impl Back {
+    /// Session 16, epoch 16, key package.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = [self.session.0, self.epoch.0].concat();
+        put_packages(&mut out, std::slice::from_ref(&self.package));
+        out
+    }
+
+    /// Reads what [`Back::encode`] wrote.
+    ///
+    /// # Errors
+    /// `Malformed`, `Oversized`, `Impossible` unless there is one key package.
+    pub fn decode(bytes: &[u8]) -> Result<Back, Fault> {
+        whole(bytes, |reader| {
+            let (session, epoch) = (SessionId(reader.array()?), EpochId(reader.array()?));
+            let [package] = <[_; 1]>::try_from(read_packages(reader)?).map_err(|_| Fault::Impossible)?;
+            Ok(Back { session, epoch, package })
+        })
     }
 }
 

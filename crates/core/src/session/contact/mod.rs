@@ -43,7 +43,7 @@ pub(super) use arriving::check_clock;
 use hellos::{HELLOS_MAX, Hellos, Remembered, Whose};
 pub use invitations::{InvitationView, Terms};
 pub use letters::{
-    About, Accept, Decline, Hello, HelloId, KEY_PACKAGE_LENGTH_MAX, KEY_PACKAGES_MAX, Keys, KeysWanted, Moved,
+    About, Accept, Back, Decline, Hello, HelloId, KEY_PACKAGE_LENGTH_MAX, KEY_PACKAGES_MAX, Keys, KeysWanted, Moved,
     START_LENGTH_MAX, TEXT_LENGTH_MAX, TREE_LENGTH_MAX, WELCOME_LENGTH_MAX, Welcome,
 };
 pub use orders::Whom;

@@ -3,7 +3,7 @@
 use mainframe_base::{Fault, IdentityKey, SessionId, Time};
 use rand_core::CryptoRng;
 
-use super::letters::{About, HelloId, Moved};
+use super::letters::{About, Back, HelloId, Moved};
 use crate::crypto::{Card, InvitationId, LetterKind, Opened, Recipient};
 use crate::store::Tx;
 
@@ -156,6 +156,15 @@ pub enum Wish {
         session: SessionId,
         /// Key packages, of which nothing is known but their length.
         packages: Vec<Vec<u8>>,
+    },
+    /// Let a peer's device into a session again in which it may have been left behind.
+    LetBack {
+        /// Whose.
+        peer: IdentityKey,
+        /// Where, and its key package.
+        back: Back,
+        /// When it asked, in minutes since 1970.
+        sent_minutes: u32,
     },
 }
 

@@ -117,6 +117,7 @@ impl Conversation {
             early: Vec::new(),
             renewed: scene.now,
             heard: None,
+            look_around_at: scene.now + scene.config.epoch_kept_ms,
             wants: Wants::default(),
             draft: None,
             ledger,

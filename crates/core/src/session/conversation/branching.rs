@@ -105,13 +105,15 @@ impl Conversation {
 
     /// Somebody commits on an epoch.
     pub(super) fn commit_came(&mut self, scene: &mut Scene<'_>, epoch: EpochId, leaf: u32, bytes: &[u8]) {
+        let id = commit_id(bytes);
         if epoch != self.deciding() {
             if epoch == self.current {
                 self.keep_early(epoch, leaf, FrameKind::Commit, bytes);
+            } else {
+                self.commit_on_ended(scene, epoch, Commit { id, author: Leaf(leaf), removals: Vec::new() });
             }
             return;
         }
-        let id = commit_id(bytes);
         if self.candidates.contains_key(&id) {
             return;
         }
@@ -122,6 +124,15 @@ impl Conversation {
         };
         if let Some(commit) = judged {
             self.take_candidate(scene, epoch, commit, bytes);
+        }
+    }
+
+    /// Devices of one person need nobody's vote. If two ended one epoch while they were apart, both find out, and which of
+    /// the two counts.
+    fn commit_on_ended(&mut self, scene: &mut Scene<'_>, epoch: EpochId, commit: Commit) {
+        let is_ours_alone = |epoch: &Epoch| epoch.facts.seats.iter().all(|seat| seat.person == self.me.person);
+        if self.epoch(&epoch).is_some_and(is_ours_alone) {
+            self.with_ordering(scene, epoch, |ordering, scene| ordering.commit_seen(commit, scene));
         }
     }
 
@@ -329,9 +340,7 @@ impl Conversation {
             None => tracing::error!("an epoch in which nothing can be decided"),
         }
         self.keep_decision(scene.tx, &facts.id);
-        let Changes { added, removed, terms } = changes;
-        let removed = removed.into_values().collect();
-        scene.out.facts.push(ConversationFact::Changed { by, added, removed, terms });
+        scene.out.facts.push(changed(by, changes));
         self.settle_draft(scene, &id);
         self.replay_early(scene);
     }
@@ -363,7 +372,8 @@ impl Conversation {
         }
     }
 
-    /// Members lied, and two commits were certified: whoever is not on the winning branch has to be added again.
+    /// Two commits were certified, because members lied, or because one person's devices could not hear each other: whoever is
+    /// not on the winning branch has to be added again, and is shown what counts.
     fn forked(&mut self, scene: &mut Scene<'_>, epoch: EpochId, winner: CommitId) {
         let branch = self.branch.as_ref().filter(|branch| branch.parent == epoch);
         if branch.is_some() && !self.is_stuck {
@@ -372,13 +382,27 @@ impl Conversation {
         // Of what was decided on, the commit that we followed is kept.
         let is_ours = |branch: &Branch| branch.commit == winner;
         if !branch.map_or_else(|| self.candidate(scene.tx, &epoch, &winner).is_some(), is_ours) {
-            scene.out.facts.push(ConversationFact::Stranded);
+            return scene.out.facts.push(ConversationFact::Stranded);
         }
+        self.remind(scene, epoch);
     }
 
     /// When the epoch that is being decided on began.
     pub(super) fn decided_since(&self) -> Time {
         self.epochs[&self.deciding()].facts.began
+    }
+}
+
+/// What people are told of a commit: not of a device that came back to its own place.
+fn changed(by: IdentityKey, changes: Changes) -> ConversationFact {
+    let Changes { added, removed, terms } = changes;
+    let removed: Vec<IdentityKey> = removed.into_values().collect();
+    let stays = |one: &&IdentityKey, others: &[IdentityKey]| !others.contains(one);
+    ConversationFact::Changed {
+        by,
+        added: added.iter().filter(|one| stays(one, &removed)).copied().collect(),
+        removed: removed.iter().filter(|one| stays(one, &added)).copied().collect(),
+        terms,
     }
 }
 

@@ -23,7 +23,7 @@ impl Conversation {
         let Some(seat) = epoch.facts.seat(slot.leaf) else { return false };
         let place = Place { session: self.id, epoch: slot.epoch, number: slot.number };
         let Some(fragment) = place.check(scene.verifier, &seat.device, &plaintext) else { return false };
-        let moved = epoch.came(scene.tx, &self.id, slot.leaf, slot.number);
+        let moved = epoch.came(scene.now, scene.tx, &self.id, slot.leaf, slot.number);
         let awaited = |(tag, number)| (tag, Slot { number, ..*slot });
         scene.out.awaited.extend(moved.added.into_iter().map(awaited));
         scene.out.forgotten.extend(moved.removed);
@@ -50,6 +50,7 @@ impl Conversation {
             FrameKind::Commit => self.commit_came(scene, epoch, leaf, bytes),
             FrameKind::Statement => self.statement_came(scene, epoch, leaf, bytes),
             FrameKind::Need => self.need_came(scene, epoch, bytes),
+            FrameKind::Here => self.remind(scene, epoch),
             FrameKind::Plain | FrameKind::Letter => {}
         }
     }

@@ -7,6 +7,7 @@
 //! - `inbound`: from a cell to what it means
 //! - `outbound`: from a frame to cells
 //! - `branching`: which commit leads on, and going back when another one does
+//! - `presence`: whether the others are there, and whether they went on without us
 //! - `wanting`: what we would like to change, and committing it when it is our turn
 //! - `rows`: how it is kept
 //! - `views`: how it is looked at
@@ -15,6 +16,7 @@ mod beginning;
 mod branching;
 mod inbound;
 mod outbound;
+mod presence;
 mod rows;
 mod views;
 mod wanting;
@@ -79,6 +81,8 @@ pub(super) struct Invited {
     pub(super) welcome: Vec<u8>,
     pub(super) tree: Option<Vec<u8>>,
     pub(super) start: Start,
+    /// It was in before, and had been left behind.
+    pub(super) is_back: bool,
 }
 
 /// What happened in a session.
@@ -104,6 +108,8 @@ pub(super) enum ConversationFact {
     Left { by: IdentityKey },
     /// Our branch is a dead end: we have to be added again.
     Stranded,
+    /// So many of the others were not heard for so long that they may have gone on without us.
+    OutOfTouch,
     /// This is an old copy of a device that went on since: it reads only, and has to be added again.
     Outdated,
     /// A device provably lied about which commit counts.
@@ -188,6 +194,8 @@ pub(super) struct Conversation {
     renewed: Time,
     /// When another device was heard last, since the start.
     heard: Option<Time>,
+    /// When it is looked next whether enough others were heard.
+    look_around_at: Time,
     wants: Wants,
     draft: Option<Draft>,
     ledger: Ledger,
@@ -363,6 +371,8 @@ impl Conversation {
         self.wake_orderings(scene);
         self.renew(scene);
         self.pursue(scene);
+        self.look_around(scene);
+        self.say_here(scene);
         self.prune(scene);
         self.flush(scene);
     }
@@ -381,7 +391,7 @@ impl Conversation {
     /// When to be woken next, if nothing else happens.
     pub(super) fn next_wake(&self, config: &SessionConfig) -> Option<Time> {
         let orderings = self.orderings.values().filter_map(Ordering::next_wake);
-        let upkeep = self.renewal_due(config).into_iter().chain(self.pruning_due(config));
+        let upkeep = self.renewal_due(config).into_iter().chain(self.pruning_due(config)).chain(self.presence_due());
         orderings.chain(self.ledger.next_wake()).chain(self.next_commit()).chain(upkeep).min()
     }
 

@@ -6,10 +6,11 @@ use mainframe_base::{DeviceKey, Fault, IdentityKey, SessionId, Time};
 use mainframe_mls::{DeviceSecret, EpochId, Group, KeyPackageId, RowChange, Rows};
 use zeroize::Zeroizing;
 
+use super::presence::LOOK_AFTER_START_MS;
 use super::wanting::{Draft, Offered, Want, Wants};
 use super::{Branch, Conversation, Scene};
 use crate::codec::{Reader, put_list};
-use crate::session::epoch::Epoch;
+use crate::session::epoch::{Epoch, SETTLE_MS};
 use crate::session::fragment::Assembly;
 use crate::session::ledger::{Ledger, Member, Start};
 use crate::session::ordering::{CommitId, Ordering, Pace};
@@ -69,9 +70,10 @@ impl Conversation {
         let head = Head::decode(&tx.get(Table::Sessions, &id.0)?).ok()?;
         let group = Group::load(mls_rows(tx, &id, PRESENT), device).ok()?;
         let epochs: BTreeMap<EpochId, Epoch> =
-            Epoch::load_all(tx, &id).into_iter().map(|epoch| (epoch.facts.id, epoch)).collect();
+            Epoch::load_all(now, tx, &id).into_iter().map(|epoch| (epoch.facts.id, epoch)).collect();
         let own_seat = epochs.get(&head.current)?.facts.seat(epochs[&head.current].facts.own_leaf)?;
         let me = Member { device: own_seat.id(), person: own_seat.person };
+        let spread_ms = epochs[&head.current].spread_ms(LOOK_AFTER_START_MS);
         let pace = Pace::from_delay(config.delay_ms);
         let ordering = |(key, row): (Vec<u8>, Vec<u8>)| {
             let epoch = EpochId(key.get(16..)?.try_into().ok()?);
@@ -97,6 +99,7 @@ impl Conversation {
             early: Vec::new(),
             renewed: head.renewed,
             heard: None,
+            look_around_at: now + SETTLE_MS + spread_ms,
             wants: Wants { queue: head.wants },
             draft: head.draft,
             ledger: Ledger::load(tx, id, now, config.ledger.clone(), seed)?,
@@ -302,11 +305,7 @@ fn put_want(out: &mut Vec<u8>, want: &Want) {
     match want {
         Want::Add(offered) => {
             out.push(0);
-            put_list(out, offered, |out, one| {
-                out.extend_from_slice(&one.person.0);
-                out.extend_from_slice(&one.id.0);
-                put_blob(out, &one.bytes);
-            });
+            put_list(out, offered, put_offered);
         }
         Want::RemovePerson(person) => {
             out.push(1);
@@ -325,15 +324,16 @@ fn put_want(out: &mut Vec<u8>, want: &Want) {
             out.extend_from_slice(&person.0);
         }
         Want::Refresh => out.push(4),
+        Want::Readmit(offered) => {
+            out.push(6);
+            put_offered(out, offered);
+        }
     }
 }
 
 fn read_want(reader: &mut Reader<'_>) -> Result<Want, Fault> {
     Ok(match reader.u8()? {
-        0 => Want::Add(reader.list(usize::MAX, |reader| {
-            let (person, id) = (IdentityKey(reader.array()?), KeyPackageId(reader.array()?));
-            Ok(Offered { person, id, bytes: read_blob(reader)? })
-        })?),
+        0 => Want::Add(reader.list(usize::MAX, read_offered)?),
         1 => Want::RemovePerson(IdentityKey(reader.array()?)),
         2 => Want::RemoveDevice(DeviceKey(reader.array()?)),
         3 => {
@@ -345,8 +345,20 @@ fn read_want(reader: &mut Reader<'_>) -> Result<Want, Fault> {
             let is_admin = read_flag(reader)?;
             Want::Agree(Amendment::Admin(IdentityKey(reader.array()?), is_admin))
         }
+        6 => Want::Readmit(read_offered(reader)?),
         _ => return Err(Fault::Impossible),
     })
+}
+
+fn put_offered(out: &mut Vec<u8>, one: &Offered) {
+    out.extend_from_slice(&one.person.0);
+    out.extend_from_slice(&one.id.0);
+    put_blob(out, &one.bytes);
+}
+
+fn read_offered(reader: &mut Reader<'_>) -> Result<Offered, Fault> {
+    let (person, id) = (IdentityKey(reader.array()?), KeyPackageId(reader.array()?));
+    Ok(Offered { person, id, bytes: read_blob(reader)? })
 }
 
 fn put_draft(out: &mut Vec<u8>, draft: &Draft) {
@@ -379,7 +391,8 @@ mod tests {
         let offered = Offered { person: IdentityKey([1; 32]), id: KeyPackageId([2; 32]), bytes: vec![3; 70_000] };
         let named = Amendment::Name("river".to_owned());
         let wants = [
-            Want::Add(vec![offered]),
+            Want::Add(vec![offered.clone()]),
+            Want::Readmit(offered),
             Want::RemovePerson(IdentityKey([4; 32])),
             Want::Agree(named),
             Want::Agree(Amendment::Admin(IdentityKey([8; 32]), true)),

@@ -46,6 +46,8 @@ pub(in crate::session) enum Want {
     Agree(Amendment),
     /// Our own keys are renewed.
     Refresh,
+    /// A device that was left behind comes in anew, in its own place.
+    Readmit(Offered),
 }
 
 /// What we would like to change, in order, and since when.
@@ -152,6 +154,11 @@ impl Conversation {
                 Change { context: is_change.then(|| terms.encode()), ..Change::default() }
             }
             Want::Refresh => Change { refresh: true, ..Change::default() },
+            Want::Readmit(offered) if self.group.is_seated_by(&offered.bytes) => Change::default(),
+            Want::Readmit(offered) => {
+                let remove = leaves_of(&|seat| Some(seat.device) == offered.device());
+                Change { remove, add: vec![offered.bytes.clone()], ..Change::default() }
+            }
         };
         (change != Change::default()).then_some(change)
     }
@@ -160,6 +167,7 @@ impl Conversation {
         let id = commit_id(&draft.commit);
         let person_of = |to: KeyPackageId| match want {
             Want::Add(offered) => offered.iter().find(|one| one.id == to).map(|one| one.person),
+            Want::Readmit(offered) => (offered.id == to).then_some(offered.person),
             Want::RemovePerson(_) | Want::RemoveDevice(_) | Want::Agree(_) | Want::Refresh => None,
         };
         let invitations = draft.invitations.into_iter();
@@ -192,13 +200,13 @@ impl Conversation {
         if draft.commit != *winner {
             return;
         }
-        self.wants.queue.pop_front();
+        let is_back = matches!(self.wants.queue.pop_front(), Some((_, Want::Readmit(_))));
         self.renewed = scene.now;
         let applied = draft.start.unwrap_or_default();
         let start = self.ledger.start().no_later_than(&applied);
         for (person, welcome) in draft.invitations {
             let (tree, start) = (draft.tree.clone(), start.clone());
-            scene.out.facts.push(ConversationFact::Invite(Invited { person, welcome, tree, start }));
+            scene.out.facts.push(ConversationFact::Invite(Invited { person, welcome, tree, start, is_back }));
         }
         // The next one is made at the next wake-up, not in the middle of this one.
     }

@@ -198,6 +198,11 @@ impl Ordering {
         self.durable.certificates.contains_key(commit)
     }
 
+    /// Whether these leaves could decide without any other.
+    pub fn may_decide(&self, leaves: impl Iterator<Item = Leaf>) -> bool {
+        self.durable.roster.weigh(leaves) >= self.durable.roster.quorum(1)
+    }
+
     /// Whether this commit was taken in.
     pub fn knows(&self, commit: &CommitId) -> bool {
         self.durable.commits.contains_key(commit)

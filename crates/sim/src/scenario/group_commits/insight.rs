@@ -105,7 +105,7 @@ impl Insight {
             FrameKind::Commit => {
                 self.first_commit.entry(self.chains[number].epoch).or_insert(now);
             }
-            FrameKind::Plain | FrameKind::Letter | FrameKind::Message | FrameKind::Need => {}
+            FrameKind::Plain | FrameKind::Letter | FrameKind::Message | FrameKind::Need | FrameKind::Here => {}
         }
     }
 }

@@ -167,7 +167,7 @@ impl World {
             }
             Wish::JoinSession { peer, session, .. } => self.input(who, Input::SessionJoined { peer, session }),
             Wish::Confirm { session, .. } => self.post(1 - who, Parcel::Word(self.key(who), session)),
-            Wish::UseKeys { .. } => {}
+            Wish::UseKeys { .. } | Wish::LetBack { .. } => {}
         }
     }
 
