@@ -103,7 +103,7 @@ impl Sessions {
                 continue;
             }
             let pair_with = doors.iter().find(|door| self.shares(call.tx, person, door) == Some(id)).copied();
-            let package = self.make_package(call, person);
+            let package = self.make_package(call, person, person);
             let asking = Asking { next: call.now, tries: 0, package, doors, pair_with, is_stranded: false };
             self.begin_asking(call, person, id, asking);
         }
@@ -119,7 +119,7 @@ impl Sessions {
             return;
         }
         let doors = self.told_session(call.tx, conversation).doors;
-        let package = self.make_package(call, person);
+        let package = self.make_package(call, person, person);
         let asking = Asking { next: call.now, tries: 0, package, doors, pair_with: None, is_stranded };
         self.begin_asking(call, person, session, asking);
         self.wake_entering(call);

@@ -17,9 +17,13 @@ use crate::crypto::{Card, LetterKind, Recipient, hours_of, open_letter, seal_let
 use crate::store::{Table, Tx};
 use crate::wire::{Cell, CellHeader, ExpiryBucket, HoldClass};
 
-/// Unused key packages of one person (guess: what is asked for while we sleep; the oldest would be the first to go, if
-/// any told their age).
+/// Unused key packages of one person (guess: what is asked for while we sleep). The oldest is the first to go.
 const PACKAGES_MAX: usize = 1_024;
+/// And so many of them that one peer asked for (guess: an admin who adds us to many groups while we sleep): whoever asks for
+/// more loses the oldest of his own, and nobody else's.
+const PACKAGES_PER_ASKER_MAX: usize = 64;
+/// What stands before the secrets of a key package: when it was made 8, who asked for it 32.
+const PACKAGE_HEAD_LENGTH: usize = 8 + 32;
 /// How long relays keep what is said in a session of two.
 const PAIR_HOLD: HoldClass = HoldClass::Day;
 /// How long relays keep a letter (review P7: the longest there is).
@@ -129,7 +133,7 @@ impl Sessions {
         match wish {
             Wish::SealAndSend { to, kind, body } => self.send_letter(call, person, &to, kind, &body),
             Wish::MakeKeyPackages { peer, about } => {
-                let packages = vec![self.make_package(call, person)];
+                let packages = vec![self.make_package(call, person, peer)];
                 self.tell_contacts(call, person, Input::KeyPackagesMade { peer, about, packages });
             }
             Wish::StartSession { peer, hello, packages } => self.start_pair(call, person, &peer, hello, &packages),
@@ -209,18 +213,15 @@ impl Sessions {
         plaintexts.iter().filter_map(cell).collect()
     }
 
-    /// Makes a key package of this device for a person.
-    pub(super) fn make_package(&mut self, call: &mut Call<'_>, person: IdentityKey) -> Vec<u8> {
+    /// Makes a key package of this device for a person, because somebody asked: a peer, or the person itself.
+    pub(super) fn make_package(&mut self, call: &mut Call<'_>, person: IdentityKey, asker: IdentityKey) -> Vec<u8> {
         let of = &self.persons[&person];
         let mut credential = Vec::new();
         of.certificate.encode(&mut credential);
         let KeyPackage { id, bytes, secrets } = KeyPackage::generate(&mut self.rng, &of.device, &credential);
-        let after = call.tx.scan(Table::KeyPackages, Some(&person.0), PACKAGES_MAX);
-        let theirs: Vec<_> = after.iter().filter(|(key, _)| key.starts_with(&person.0)).collect();
-        if let (true, Some((key, _))) = (theirs.len() >= PACKAGES_MAX, theirs.first()) {
-            call.tx.delete(Table::KeyPackages, key);
-        }
-        call.tx.put(Table::KeyPackages, &package_key(&person, &id), &rows_to_bytes(&secrets));
+        make_room(call.tx, &person, &asker);
+        let head = [&call.now.0.to_be_bytes()[..], &asker.0].concat();
+        call.tx.put(Table::KeyPackages, &package_key(&person, &id), &package_row(&head, &secrets));
         bytes
     }
 
@@ -340,7 +341,8 @@ impl Sessions {
         let ids = invited(welcome).ok()?;
         ids.iter().find_map(|id| {
             let key = package_key(person, id);
-            let rows = bytes_to_rows(&tx.get(Table::KeyPackages, &key)?)?;
+            let row = Zeroizing::new(tx.get(Table::KeyPackages, &key)?);
+            let rows = bytes_to_rows(row.get(PACKAGE_HEAD_LENGTH..)?)?;
             Some((key, rows))
         })
     }
@@ -408,9 +410,24 @@ fn package_key(person: &IdentityKey, id: &KeyPackageId) -> Vec<u8> {
     [person.0, id.0].concat()
 }
 
-/// Rows one after another: key and value, each after its length.
-fn rows_to_bytes(rows: &Rows) -> Zeroizing<Vec<u8>> {
-    let mut bytes = Zeroizing::new(Vec::new());
+/// Makes room for a key package: whoever asked for many loses his oldest one, and if there are many of all the oldest goes.
+fn make_room(tx: &mut dyn Tx, person: &IdentityKey, asker: &IdentityKey) {
+    let rows = super::rows_of(tx, Table::KeyPackages, &person.0);
+    let aged = |(key, row): &(Vec<u8>, Vec<u8>)| Some((*row.first_chunk::<PACKAGE_HEAD_LENGTH>()?, key.clone()));
+    let mut kept: Vec<_> = rows.iter().filter_map(aged).collect();
+    kept.sort_unstable();
+    let mut theirs = kept.iter().filter(|(head, _)| head[8..] == asker.0);
+    // What a person's own device asks to be let in by is bounded by its sessions.
+    let is_many = asker != person && theirs.clone().count() >= PACKAGES_PER_ASKER_MAX;
+    let oldest = if is_many { theirs.next() } else { kept.first().filter(|_| kept.len() >= PACKAGES_MAX) };
+    if let Some((_, key)) = oldest {
+        tx.delete(Table::KeyPackages, key);
+    }
+}
+
+/// What stands before, then rows one after another: key and value, each after its length.
+fn package_row(head: &[u8], rows: &Rows) -> Zeroizing<Vec<u8>> {
+    let mut bytes = Zeroizing::new(head.to_vec());
     for (key, value) in rows.iter() {
         for part in [key, value] {
             bytes.extend_from_slice(&(part.len() as u32).to_be_bytes());
@@ -432,4 +449,63 @@ fn bytes_to_rows(bytes: &[u8]) -> Option<Rows> {
         rows.insert(key, value);
     }
     Some(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Identity, Name, Presence, Region, Verifier};
+    use crate::session::{Persona, SessionConfig};
+    use crate::store::MemoryStore;
+    use mainframe_base::{Luminosity, Secret};
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    const START: Time = Time(1_800_000_000_000);
+
+    /// Sessions of one person, and what is kept of them.
+    fn somebody() -> (Sessions, MemoryStore, IdentityKey) {
+        let mut sessions = Sessions::new(SessionConfig::default(), Verifier::new(8), [1; 32]);
+        let (identity, mut store) = (Identity::generate(&mut ChaCha20Rng::from_seed([2; 32])), MemoryStore::default());
+        let (key, name, until_hours) = (identity.key(), Name::new("somebody").unwrap(), hours_of(START) + 99);
+        let persona = Persona {
+            identity,
+            device: Secret::new([3; 32]),
+            device_name: name.clone(),
+            name,
+            regions: vec![Region { prefix: "01".parse().unwrap(), presence: Presence::Resident, until_hours }],
+            luminosity_floor: Luminosity::new(2).unwrap(),
+        };
+        assert!(sessions.add_person(START, persona, &mut store, &mut Vec::new()));
+        (sessions, store, key)
+    }
+
+    /// Each of these asks for a key package, a minute after the one before; says which are left.
+    fn asked_by(askers: impl Iterator<Item = u32>) -> Vec<bool> {
+        let (mut sessions, mut store, person) = somebody();
+        let mut given = Vec::new();
+        for (minute, asker) in askers.enumerate() {
+            let now = START + 60_000 * minute as u64;
+            let call = &mut Call { now, tx: &mut store, out: &mut Vec::new() };
+            let key = IdentityKey([asker.to_be_bytes(); 8].concat().try_into().expect("8 times 4"));
+            let bytes = sessions.make_package(call, person, key);
+            given.push(package_key(&person, &offered(&bytes).unwrap().0));
+        }
+        given.iter().map(|key| store.get(Table::KeyPackages, key).is_some()).collect()
+    }
+
+    #[test]
+    fn the_oldest_key_package_is_the_first_to_go() {
+        const SURPLUS: usize = 9;
+        let left = asked_by(0..(PACKAGES_MAX + SURPLUS) as u32);
+        assert!(left[..SURPLUS].iter().all(|is_left| !is_left) && left[SURPLUS..].iter().all(|is_left| *is_left));
+    }
+
+    #[test]
+    fn whoever_asks_for_keys_again_and_again_uses_up_no_others() {
+        let left = asked_by((1..=3).chain(std::iter::repeat_n(9, PACKAGES_MAX)));
+        assert!(left[..3].iter().all(|is_left| *is_left), "what others were given is gone");
+        assert_eq!(left[3..].iter().filter(|is_left| **is_left).count(), PACKAGES_PER_ASKER_MAX);
+        assert_eq!(left.last(), Some(&true), "he was given one nobody can use");
+    }
 }

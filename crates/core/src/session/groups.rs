@@ -10,7 +10,8 @@ use super::conversation::{Conversation, Offered, Want};
 use super::epoch::Seat;
 use super::first_contact::{Entered, Welcome};
 use super::ledger::Message;
-use super::ports::{Answer, NewGroup, Unable};
+use super::ordering::LEAVES_PER_PERSON_MAX;
+use super::ports::{Answer, NewGroup, SessionEffect, SessionEvent, Unable};
 use super::sessions::{Call, Sessions};
 use super::terms::{Amendment, Forbidden, Kind, Place, Terms, is_name};
 use crate::store::{Table, Tx};
@@ -25,9 +26,34 @@ const FURTHER_MS: u64 = 600_000;
 #[derive(Default)]
 pub(super) struct Gathering {
     pub(super) due: Time,
-    /// Who was asked and when they answered.
-    asked: BTreeMap<IdentityKey, Option<Time>>,
+    /// Who was asked, and what they answered.
+    asked: BTreeMap<IdentityKey, Option<Answered>>,
     offered: Vec<Offered>,
+}
+
+/// When somebody gave keys first, and how many since.
+#[derive(Clone, Copy)]
+struct Answered {
+    at: Time,
+    packages: usize,
+}
+
+impl Gathering {
+    /// Somebody who was asked gives keys: those of as many devices as a person may have, and of each device the latest.
+    fn take(&mut self, now: Time, from: IdentityKey, offered: Vec<Offered>) {
+        let Some(answered) = self.asked.get_mut(&from) else { return };
+        let answered = answered.get_or_insert(Answered { at: now, packages: 0 });
+        let room = LEAVES_PER_PERSON_MAX - answered.packages;
+        if offered.len() > room {
+            tracing::debug!(?from, "somebody gives more key packages than he may have devices");
+        }
+        for one in offered.into_iter().take(room) {
+            answered.packages += 1;
+            let device = one.device();
+            self.offered.retain(|other| other.person != from || other.device() != device);
+            self.offered.push(one);
+        }
+    }
 }
 
 impl Sessions {
@@ -213,7 +239,7 @@ impl Sessions {
     fn add_gathered(&mut self, call: &mut Call<'_>, session: SessionId) {
         let Some(gathering) = self.gatherings.get_mut(&session) else { return };
         let offered = std::mem::take(&mut gathering.offered);
-        let over = |answered: &Option<Time>| answered.is_some_and(|at| call.now.since_ms(at) > FURTHER_MS);
+        let over = |answered: &Option<Answered>| answered.is_some_and(|it| call.now.since_ms(it.at) > FURTHER_MS);
         gathering.asked.retain(|_, answered| !over(answered));
         gathering.due = call.now + FURTHER_MS;
         if gathering.asked.is_empty() {
@@ -222,18 +248,24 @@ impl Sessions {
         for one in &offered {
             call.tx.delete(Table::Invited, &invited_key(&session, &one.person));
         }
-        if !offered.is_empty() {
-            self.with(call, session, |conversation, scene| conversation.want(scene, Want::Add(offered)));
+        if offered.is_empty() {
+            return;
+        }
+        let wanted = self.with(call, session, |conversation, scene| {
+            let is_wanted = conversation.want(scene, Want::Add(offered));
+            (!is_wanted).then(|| conversation.person())
+        });
+        if let Some(person) = wanted.flatten() {
+            let why = "too many changes wait already; add them again when these are made".to_owned();
+            call.out.push(SessionEffect::Tell(person, SessionEvent::Unwanted(session, why)));
         }
     }
 
     fn keys_came(&mut self, call: &mut Call<'_>, session: SessionId, from: IdentityKey, packages: &[Vec<u8>]) {
         let offered = self.vouched_offers(call.tx, &from, packages);
         let Some(gathering) = self.gatherings.get_mut(&session) else { return };
-        let Some(answered) = gathering.asked.get_mut(&from) else { return };
-        let Some(offered) = offered else { return };
-        answered.get_or_insert(call.now);
-        gathering.offered.extend(offered);
+        let Some(offered) = offered.filter(|_| gathering.asked.contains_key(&from)) else { return };
+        gathering.take(call.now, from, offered);
         gathering.due = gathering.due.min(call.now + GATHER_MS);
         if gathering.asked.values().all(Option::is_some) {
             self.add_gathered(call, session);
@@ -250,7 +282,7 @@ impl Sessions {
         match control {
             Control::Here => {}
             Control::KeysWanted(group) if kind == Kind::Pair && is_other => {
-                let packages = vec![self.make_package(call, person)];
+                let packages = vec![self.make_package(call, person, from.person)];
                 self.control(call, session, &Control::Keys { session: group, packages });
             }
             Control::Keys { session: group, packages } if kind == Kind::Pair => {

@@ -439,13 +439,20 @@ impl Sessions {
         }
     }
 
+    /// A region cannot be listened to for now: whoever is in a session that is written to there is told.
+    pub fn cannot_listen(&self, region: &Prefix, refusal: Refusal, out: &mut Vec<SessionEffect>) {
+        for conversation in self.conversations.values().filter(|it| listens_to(it, region)) {
+            let why =
+                format!("what is said here is not heard for now: {refusal}; it is tried again when another is left");
+            let event = SessionEvent::Unwanted(conversation.id(), why);
+            out.push(SessionEffect::Tell(conversation.person(), event));
+        }
+    }
+
     /// Listens to a region no more, unless somebody here still needs it.
     pub(super) fn unattend(&mut self, region: Prefix, out: &mut Vec<SessionEffect>) {
         let by_person = |person: &Person| person.card.body().regions.iter().any(|other| other.prefix == region);
-        let by_session = |conversation: &Conversation| {
-            let mut mine = conversation.terms().places.iter();
-            mine.any(|place| place.region == region && place.owner.is_none_or(|of| of == conversation.person()))
-        };
+        let by_session = |conversation: &Conversation| listens_to(conversation, &region);
         let is_needed = self.persons.values().any(by_person)
             || self.conversations.values().any(by_session)
             || self.links.listens_to(region);
@@ -453,4 +460,10 @@ impl Sessions {
             out.push(SessionEffect::Unattend(region));
         }
     }
+}
+
+/// Whether a person is written to in a region because of a session.
+fn listens_to(conversation: &Conversation, region: &Prefix) -> bool {
+    let mut places = conversation.terms().places.iter();
+    places.any(|place| place.region == *region && place.owner.is_none_or(|of| of == conversation.person()))
 }

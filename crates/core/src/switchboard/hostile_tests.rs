@@ -1,6 +1,7 @@
 //! What contacts, members and strangers try whose programs keep to no rules.
 
-use mainframe_base::{IdentityKey, Luminosity, SessionId, Time};
+use mainframe_base::{IdentityKey, Luminosity, Secret, SessionId, Time};
+use mainframe_mls::{DeviceSecret, KeyPackage};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -9,11 +10,12 @@ use super::insider::all_rows;
 use super::outlaw::{Outlaw, build, epoch_of, header, mls};
 use super::rehearsal::Rehearsal;
 use super::session_tests::group;
-use crate::crypto::{Identity, LetterKind, Recipient, device_id, seal_letter, seal_to_person};
+use crate::codec::put_list;
+use crate::crypto::{DeviceCertificate, Identity, LetterKind, Name, Recipient, device_id, seal_letter, seal_to_person};
 use crate::session::contact::{About, Account, ContactStanding, Decline, Hello, HelloId, Welcome, Whom};
 use crate::session::fragment::{FrameKind, split};
 use crate::session::ledger::{Ack, Asked, Frame, Message, MessageId, Range};
-use crate::session::{Answer, NewGroup, Order, Unable};
+use crate::session::{Answer, NewGroup, Order, SessionEvent, Unable};
 use crate::store::Table;
 use crate::wire::HoldClass;
 
@@ -52,6 +54,116 @@ fn seats(rehearsal: &mut Rehearsal, number: usize, session: SessionId, person: I
     let views = rehearsal.sessions(number);
     let view = views.iter().find(|view| view.id == session).unwrap();
     view.members.iter().find(|member| member.person == person).map_or(0, |member| member.devices.len())
+}
+
+/// What a device says next by hand: messages in the place of its own.
+struct Words {
+    number: u64,
+    follows: u32,
+}
+
+impl Words {
+    /// Behind what the device has said.
+    fn of(rehearsal: &Rehearsal, device: usize, session: SessionId) -> Words {
+        let sent = all_rows(&rehearsal.copy_of_store(device), Table::SessionSent);
+        let sent: Vec<_> = sent.into_iter().filter(|(key, _)| key.starts_with(&session.0)).collect();
+        let follows = sent.last().map_or(0, |(_, row)| u32::from_be_bytes(row[12..16].try_into().unwrap()));
+        Words { number: sent.len() as u64, follows }
+    }
+
+    fn next(&mut self, author: &Outlaw, said: Time, kind: u8, body: Vec<u8>) -> Frame {
+        self.number += 1;
+        let id = MessageId { author: author.id(), number: self.number };
+        let (lamport, follows) = (1_000 + self.number, self.follows);
+        self.follows = Message::mark(said);
+        let message = Message { id, lamport, parents: vec![], follows, said, stream: 0, kind, withdrawn: false, body };
+        Frame::Message(message, vec![], Asked::Devices(vec![]))
+    }
+}
+
+/// Key packages of devices that an identity vouches for, as they are given for a session.
+fn keys_of(identity: &Identity, session: SessionId, devices: std::ops::Range<u8>) -> Vec<u8> {
+    let mut rng = ChaCha20Rng::from_seed([devices.start / 10; 32]);
+    let package = |seed: u8| {
+        let device = DeviceSecret::new(Secret::new([seed; 32]));
+        let certificate = DeviceCertificate::sign(identity, device.key(), 1, Name::new("clone").unwrap());
+        let mut credential = Vec::new();
+        certificate.encode(&mut credential);
+        KeyPackage::generate(&mut rng, &device, &credential).bytes
+    };
+    let packages: Vec<Vec<u8>> = devices.map(package).collect();
+    let mut body = session.0.to_vec();
+    put_list(&mut body, &packages, |out, package| {
+        out.extend_from_slice(&(package.len() as u32).to_be_bytes());
+        out.extend_from_slice(package);
+    });
+    body
+}
+
+/// Alice founds a group with Bob and Mallory, who gives the keys of these devices, of each range in one message, before Bob
+/// gives his; returns how many devices of each are in.
+fn devices_let_in_beside_mallory_with(devices: &[std::ops::Range<u8>]) -> (usize, usize) {
+    let mut rehearsal = Rehearsal::of(3);
+    rehearsal.befriend(0, 1);
+    let pair = rehearsal.befriend(0, 2);
+    let (bob, mallory) = (rehearsal.devices[1].key, rehearsal.devices[2].key);
+    let (mut outlaw, mut words) = (Outlaw::of(&rehearsal, 2, pair, 60), Words::of(&rehearsal, 2, pair));
+    rehearsal.move_out(2);
+    rehearsal.deaf.insert(1);
+    let (luminosity, hold) = (Luminosity::new(2).unwrap(), HoldClass::Day);
+    let members = vec![bob, mallory];
+    let order = NewGroup { name: "river".into(), members, luminosity, hold, shared_topic: false };
+    let Ok(Answer::Session(group)) = rehearsal.order(0, Order::CreateGroup(order)) else { panic!("no group") };
+    for devices in devices {
+        let body = keys_of(&identity(2), group, devices.clone());
+        let frame = words.next(&outlaw, rehearsal.now, 0x82, body);
+        outlaw.say(&mut rehearsal, 0, &frame);
+    }
+    rehearsal.reconnect();
+    rehearsal.pass(5 * MINUTE_MS);
+    (seats(&mut rehearsal, 0, group, bob), seats(&mut rehearsal, 0, group, mallory))
+}
+
+#[test]
+fn an_invitee_who_gives_too_many_keys_keeps_nobody_else_out() {
+    assert_eq!(devices_let_in_beside_mallory_with(&[150..160, 160..170]), (1, 16));
+}
+
+#[test]
+fn nor_one_whose_keys_no_group_can_take() {
+    // Two devices with one key to receive by.
+    assert_eq!(devices_let_in_beside_mallory_with(&[150..151, 151..152]), (1, 0));
+}
+
+#[test]
+fn who_adds_somebody_while_too_much_waits_is_told() {
+    let mut rehearsal = Rehearsal::of(4);
+    let session = group(&mut rehearsal, 3);
+    rehearsal.befriend(0, 3);
+    rehearsal.cut_off.extend([1, 2]);
+    while rehearsal.order(0, Order::Rename(session, format!("river {}", rehearsal.now.0))).is_ok() {
+        rehearsal.pass(40);
+    }
+    let dora = rehearsal.devices[3].key;
+    rehearsal.order(0, Order::AddMember(session, dora)).unwrap();
+    rehearsal.pass(MINUTE_MS);
+    let is_told = |event: &SessionEvent| matches!(event, SessionEvent::Unwanted(of, _) if *of == session);
+    assert!(rehearsal.devices[0].events.iter().any(is_told), "she believes that he is being added");
+}
+
+#[test]
+fn nothing_but_messages_is_passed_on() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = rehearsal.befriend(0, 1);
+    let (mut outlaw, mut words) = (Outlaw::of(&rehearsal, 1, session, 60), Words::of(&rehearsal, 1, session));
+    let alice = device_id(&rehearsal.device_key(0));
+    let floor = outlaw.seal(&Frame::Floor(alice, 500));
+    let passed_on = Frame::Relay(MessageId { author: outlaw.id(), number: 400 }, floor);
+    outlaw.say(&mut rehearsal, 0, &passed_on);
+    let hello = words.next(&outlaw, rehearsal.now, 0, b"hello".to_vec());
+    let passed_on = Frame::Relay(MessageId { author: outlaw.id(), number: 401 }, outlaw.seal(&hello));
+    outlaw.say(&mut rehearsal, 0, &passed_on);
+    assert_eq!(rehearsal.texts(0, session), ["hello"]);
 }
 
 /// A member of Alice's group tells her that he is at the end of the numbers, and then she adds Dora.
@@ -253,22 +365,9 @@ fn nobody_learns_by_a_welcome_of_rubbish_who_lives_on_one_node() {
         body.extend_from_slice(&(part.len() as u32).to_be_bytes());
         body.extend_from_slice(part);
     }
-    let sent = all_rows(&rehearsal.copy_of_store(2), Table::SessionSent);
-    let sent: Vec<_> = sent.into_iter().filter(|(key, _)| key.starts_with(&pair.0)).collect();
-    let mark = sent.last().map_or(0, |(_, row)| u32::from_be_bytes(row[12..16].try_into().unwrap()));
-    let reached = (sent.len() as u64, mark);
-    let message = Message {
-        id: MessageId { author: mallory.id(), number: reached.0 + 1 },
-        lamport: 1_000,
-        parents: vec![],
-        follows: reached.1,
-        said: rehearsal.now,
-        stream: 0,
-        kind: 0x83,
-        withdrawn: false,
-        body,
-    };
-    mallory.say(&mut rehearsal, 0, &Frame::Message(message, vec![], Asked::Devices(vec![])));
+    let mut words = Words::of(&rehearsal, 2, pair);
+    let frame = words.next(&mallory, rehearsal.now, 0x83, body);
+    mallory.say(&mut rehearsal, 0, &frame);
     rehearsal.pass(2_000);
     let in_group =
         rehearsal.insider.frames[before..].iter().filter(|frame| frame.epoch.starts_with(&session.0)).count();

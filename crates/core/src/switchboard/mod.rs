@@ -16,6 +16,8 @@ mod inbox;
 #[cfg(test)]
 mod insider;
 #[cfg(test)]
+mod listening_tests;
+#[cfg(test)]
 mod mutation_tests;
 mod outbound;
 mod outbox;

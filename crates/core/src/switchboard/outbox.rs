@@ -2,7 +2,7 @@
 //!
 //! Only so much is asked at a time; what the relay half has no room for waits and is asked again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mainframe_base::{PacketId, Prefix, Refusal, Time};
 
@@ -18,6 +18,9 @@ const WAITING_MAX: usize = 16_384;
 const FLYING_MAX: usize = 16_384;
 /// How long a busy relay half is left alone, in milliseconds: two ticks.
 const BUSY_MS: u64 = 40;
+/// A region for which there was no room is asked for again after this long, in milliseconds (guess), and at once when another
+/// one is given up.
+const LISTEN_AGAIN_MS: u64 = 60_000;
 /// What was sent to a region this long before we began to listen is asked for too: the longest that anything is held.
 const SINCE_MS: u64 = 72 * 3_600_000;
 
@@ -44,6 +47,11 @@ pub(super) struct Outbox {
     asked: BTreeMap<CommandId, Request>,
     flying: BTreeMap<PacketId, u64>,
     busy_until: Option<Time>,
+    /// Regions that the relay half has no room for, and when it is asked again.
+    refused: BTreeSet<Prefix>,
+    listen_again: Option<Time>,
+    /// Those and why, since somebody looked.
+    newly_refused: Vec<(Prefix, Refusal)>,
 }
 
 impl Outbox {
@@ -58,12 +66,22 @@ impl Outbox {
 
     /// Listens to a region.
     pub(super) fn attend(&mut self, region: Prefix) {
+        self.forget(region);
         self.waiting.push_front(Request::Attend(region));
     }
 
     /// Listens to it no more.
     pub(super) fn unattend(&mut self, region: Prefix) {
+        self.forget(region);
         self.waiting.push_front(Request::Unattend(region));
+    }
+
+    /// What was to be asked about a region before is not wanted any more.
+    fn forget(&mut self, region: Prefix) {
+        let is_about =
+            |request: &Request| matches!(request, Request::Attend(of) | Request::Unattend(of) if *of == region);
+        self.waiting.retain(|request| !is_about(request));
+        self.refused.remove(&region);
     }
 
     /// Asks as much as may be asked now.
@@ -72,6 +90,10 @@ impl Outbox {
             return;
         }
         self.busy_until = None;
+        if self.listen_again.is_some_and(|at| at <= now) {
+            self.listen_again = None;
+            self.waiting.extend(self.refused.iter().copied().map(Request::Attend));
+        }
         while self.asked.len() < ASKED_MAX {
             let Some(request) = self.waiting.pop_front() else { return };
             self.next += 1;
@@ -101,11 +123,29 @@ impl Outbox {
                 Some(Gone { flight, outcome: Err(*refusal) })
             }
             (Request::Attend(region), RelayReply::Refused(refusal)) => {
-                tracing::error!(%region, %refusal, "a session is written to where this node cannot listen");
+                self.listen_again = Some(now + LISTEN_AGAIN_MS);
+                if self.refused.insert(region) {
+                    tracing::error!(%region, %refusal, "a session is written to where this node cannot listen");
+                    self.newly_refused.push((region, *refusal));
+                }
+                None
+            }
+            (Request::Attend(region), _) => {
+                self.refused.remove(&region);
+                None
+            }
+            (Request::Unattend(region), _) => {
+                self.refused.remove(&region);
+                self.listen_again = Some(now).filter(|_| !self.refused.is_empty());
                 None
             }
             _ => None,
         }
+    }
+
+    /// Regions that cannot be listened to, and why, since this was asked last.
+    pub(super) fn take_refused(&mut self) -> Vec<(Prefix, Refusal)> {
+        std::mem::take(&mut self.newly_refused)
     }
 
     /// What became of a packet.
@@ -118,9 +158,11 @@ impl Outbox {
         Some(Gone { flight, outcome })
     }
 
-    /// When to pump next, if a busy relay half is waited for.
+    /// When to pump next, if a busy relay half is waited for, or one that has no room for a region.
     pub(super) fn next_wake(&self) -> Option<Time> {
-        self.busy_until.filter(|_| !self.waiting.is_empty())
+        let busy_until = self.busy_until.filter(|_| !self.waiting.is_empty());
+        let listen_again = self.listen_again.filter(|_| !self.refused.is_empty());
+        busy_until.into_iter().chain(listen_again).min()
     }
 
     /// Parcels and questions that wait.
@@ -192,6 +234,38 @@ mod tests {
         let second = asked(&mut outbox, BUSY_MS)[0];
         let gone = outbox.answered(Time(BUSY_MS), second, &RelayReply::Refused(Refusal::NotConnected));
         assert_eq!(gone, Some(Gone { flight: 7, outcome: Err(Refusal::NotConnected) }));
+    }
+
+    #[test]
+    fn a_region_there_is_no_room_for_is_asked_for_again_when_another_is_given_up_and_from_time_to_time() {
+        let (mut outbox, full) = (Outbox::default(), RelayReply::Refused(Refusal::TooManyRegions));
+        let (one, other): (Prefix, Prefix) = ("01".parse().unwrap(), "10".parse().unwrap());
+        outbox.attend(one);
+        let first = asked(&mut outbox, 0)[0];
+        outbox.answered(Time(0), first, &full);
+        assert_eq!(outbox.take_refused(), [(one, Refusal::TooManyRegions)]);
+        assert_eq!((asked(&mut outbox, 0).len(), outbox.next_wake()), (0, Some(Time(LISTEN_AGAIN_MS))));
+        let second = asked(&mut outbox, LISTEN_AGAIN_MS)[0];
+        outbox.answered(Time(LISTEN_AGAIN_MS), second, &full);
+        assert!(outbox.take_refused().is_empty(), "it is told once");
+        outbox.unattend(other);
+        let left = asked(&mut outbox, LISTEN_AGAIN_MS + 1)[0];
+        outbox.answered(Time(LISTEN_AGAIN_MS + 1), left, &RelayReply::Done);
+        let third = asked(&mut outbox, LISTEN_AGAIN_MS + 1)[0];
+        outbox.answered(Time(LISTEN_AGAIN_MS + 1), third, &RelayReply::Done);
+        assert_eq!((asked(&mut outbox, 9 * LISTEN_AGAIN_MS).len(), outbox.next_wake()), (0, None));
+    }
+
+    #[test]
+    fn a_region_that_was_given_up_before_it_was_refused_is_not_asked_for_again() {
+        let (mut outbox, region): (Outbox, Prefix) = (Outbox::default(), "01".parse().unwrap());
+        outbox.attend(region);
+        let wanted = asked(&mut outbox, 0)[0];
+        outbox.unattend(region);
+        outbox.answered(Time(0), wanted, &RelayReply::Refused(Refusal::TooManyRegions));
+        let left = asked(&mut outbox, 0)[0];
+        outbox.answered(Time(0), left, &RelayReply::Done);
+        assert_eq!((asked(&mut outbox, 9 * LISTEN_AGAIN_MS).len(), outbox.next_wake()), (0, None));
     }
 
     #[test]

@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mainframe_base::{DeviceKey, IdentityKey, Luminosity, Prefix, Secret, SessionId, Time};
+use mainframe_base::{DeviceKey, IdentityKey, Luminosity, Prefix, Refusal, Secret, SessionId, Time};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::insider::Insider;
 use super::{
     CommandId, Endpoint, EndpointCommand, EndpointConfig, EndpointEffect, EndpointEvent, EndpointInput, EndpointReply,
-    Outcome, RelayReply,
+    Outcome, RelayCommand, RelayReply,
 };
 use crate::crypto::{
     Card, Identity, InvitationSecret, LetterKind, LinkCode, Name, Presence, Recipient, Region, hours_of, seal_letter,
 };
+use crate::hold::ATTENDANCES_MAX;
 use crate::session::contact::{Account, Whom};
 use crate::session::fragment::{Fragment, FrameKind, split};
 use crate::session::ledger::MessageState;
@@ -36,6 +37,8 @@ pub(super) struct Device {
     seed: u8,
     restarts: u8,
     pub(super) events: Vec<SessionEvent>,
+    /// The regions it listens to.
+    pub(super) regions: BTreeSet<Prefix>,
 }
 
 /// Devices, and what is under way between them.
@@ -56,6 +59,8 @@ pub(super) struct Rehearsal {
     held: Vec<(usize, Cell)>,
     /// Whose next input is lost with all that followed from it, because power fails.
     pub(super) failing: BTreeSet<usize>,
+    /// How many regions a device can listen to.
+    pub(super) regions_max: usize,
     /// Reads all cells over everybody's shoulder.
     pub(super) insider: Insider,
 }
@@ -75,6 +80,7 @@ impl Rehearsal {
             deaf: BTreeSet::new(),
             held: Vec::new(),
             failing: BTreeSet::new(),
+            regions_max: ATTENDANCES_MAX,
             insider: Insider::default(),
         };
         for seed in 0..people {
@@ -114,6 +120,7 @@ impl Rehearsal {
             seed,
             restarts: 0,
             events: Vec::new(),
+            regions: BTreeSet::new(),
         };
         self.devices.push(device);
         let number = self.devices.len() - 1;
@@ -315,13 +322,30 @@ impl Rehearsal {
                     self.handle(number, EndpointInput::Answer(id, RelayReply::Accepted(packet)));
                     self.handle(number, EndpointInput::Outcome(packet, Outcome::HandedOver));
                 }
-                EndpointEffect::Ask(id, _) => drop(self.handle(number, EndpointInput::Answer(id, RelayReply::Done))),
+                EndpointEffect::Ask(id, command) => {
+                    let reply = self.answer(number, command);
+                    self.handle(number, EndpointInput::Answer(id, reply));
+                }
                 EndpointEffect::Reply(_, answer) => reply = Some(answer),
                 EndpointEffect::Publish(EndpointEvent::Person(_, event)) => self.devices[number].events.push(*event),
                 EndpointEffect::Publish(EndpointEvent::Opened(_)) => {}
             }
         }
         reply
+    }
+
+    /// What a relay half answers.
+    fn answer(&mut self, number: usize, command: RelayCommand) -> RelayReply {
+        let regions = &mut self.devices[number].regions;
+        if let RelayCommand::Attend { region, .. } = command {
+            if !regions.contains(&region) && regions.len() >= self.regions_max {
+                return RelayReply::Refused(Refusal::TooManyRegions);
+            }
+            regions.insert(region);
+        } else if let RelayCommand::Unattend(region) = command {
+            regions.remove(&region);
+        }
+        RelayReply::Done
     }
 
     /// A device hears a cell, whoever sent it.

@@ -179,7 +179,11 @@ impl Endpoint {
     ) {
         let gone = self.outbox.answered(now, id, reply);
         self.gone(now, gone, tx, out);
-        self.pump(now, out);
+        let mut effects = Vec::new();
+        for (region, refusal) in self.outbox.take_refused() {
+            self.sessions.cannot_listen(&region, refusal, &mut effects);
+        }
+        self.obey_sessions(now, effects, tx, out);
     }
 
     /// The relay half tells what became of a packet.

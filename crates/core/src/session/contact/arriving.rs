@@ -7,7 +7,7 @@ use super::letters::{About, Accept, Back, Decline, Hello, HelloId, Keys, KeysWan
 use super::ports::{Fact, Ignored, Output, Standing, Turn, Wish};
 use super::row::{Contact, Ending, Stage};
 use super::steps::check_card;
-use super::{CLOCK_MINUTES, Contacts, WAY_MINUTES, Whose};
+use super::{CLOCK_MINUTES, CONTACTS_MAX, Contacts, WAY_MINUTES, Whose};
 use crate::crypto::{InvitationId, LetterKind, Opened, Recipient, minutes_of};
 
 /// Who wrote, and when by his clock.
@@ -108,7 +108,8 @@ impl Contacts {
     }
 
     /// A greeting counts: either it is accepted at once, or the user is asked. At once, if we greeted too, if the user
-    /// accepted this contact before (so the peer has lost what we shared), or if the invitation says so.
+    /// accepted this contact before (so the peer has lost what we shared), or if the invitation says so and there is room
+    /// for a contact more: else it waits like the request of a stranger, of which few are kept.
     fn greeted(
         &mut self,
         turn: &mut Turn<'_>,
@@ -126,7 +127,9 @@ impl Contacts {
         });
         let was_asked = matches!(contact.stage, Stage::Asked { .. });
         let is_wanted = matches!(contact.stage, Stage::Together { .. }) || contact.stage.is_underway() && !was_asked;
-        let accepted = is_wanted || used.is_some_and(|(_, standing, at_once)| standing == Standing::Valid && at_once);
+        let has_room = contact.chosen || self.contacts < CONTACTS_MAX;
+        let is_let_in = used.is_some_and(|(_, standing, at_once)| standing == Standing::Valid && at_once);
+        let accepted = is_wanted || is_let_in && has_room;
         if let Some(before) = contact.stage.hello().filter(|_| was_asked) {
             self.close(turn, peer, before);
         }

@@ -93,9 +93,13 @@ impl Conversation {
         });
     }
 
-    /// Somebody passed on a message that we lack: it is its author's, or nobody's.
+    /// Somebody passed on a message that we lack: it is its author's, or nobody's. What else an author said was for its
+    /// moment, and is not heard from others.
     pub(super) fn relayed(&mut self, scene: &mut Scene<'_>, id: MessageId, original: &[u8]) {
         let Ok(opened) = self.group.open(original) else { return };
+        if !matches!(Frame::decode(id.author, &opened.plaintext), Ok(Frame::Message(..))) {
+            return tracing::debug!(?id, "something is passed on that is no message");
+        }
         let seats = self.epochs.values().filter(|epoch| epoch.facts.number == opened.epoch);
         let seat = seats.filter_map(|epoch| epoch.facts.seat(opened.author.0)).find(|seat| seat.id() == id.author);
         if let Some(seat) = seat.cloned() {

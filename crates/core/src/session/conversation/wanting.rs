@@ -1,6 +1,6 @@
 //! What we would like to change in a session, and committing it when it is our turn.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use mainframe_base::{DeviceKey, IdentityKey, Time};
 use mainframe_mls::{Change, KeyPackageId, Leaf};
@@ -119,8 +119,23 @@ impl Conversation {
                     self.wants.queue.push_front((since, want.clone()));
                     self.commit(scene, &want, draft);
                 }
-                Err(error) => scene.out.facts.push(ConversationFact::Unwanted(error.to_string())),
+                Err(error) => self.give_up_want(scene, (since, want), error.to_string()),
             }
+        }
+    }
+
+    /// What cannot be committed is not wanted any more. Of several persons who were to come in at once each is tried alone:
+    /// whoever is the reason keeps nobody else out.
+    fn give_up_want(&mut self, scene: &mut Scene<'_>, (since, want): (Time, Want), why: String) {
+        let mut apart: BTreeMap<IdentityKey, Vec<Offered>> = BTreeMap::new();
+        if let Want::Add(offered) = want {
+            offered.into_iter().for_each(|one| apart.entry(one.person).or_default().push(one));
+        }
+        if apart.len() < 2 {
+            return scene.out.facts.push(ConversationFact::Unwanted(why));
+        }
+        for offered in apart.into_values().rev() {
+            self.wants.queue.push_front((since, Want::Add(offered)));
         }
     }
 
@@ -178,8 +193,9 @@ impl Conversation {
             // What the terms forbid the others would not follow either.
             self.group.clear_pending();
             self.draft = None;
-            self.wants.queue.pop_front();
-            scene.out.facts.push(ConversationFact::Unwanted("the session's terms do not allow it".to_owned()));
+            if let Some(want) = self.wants.queue.pop_front() {
+                self.give_up_want(scene, want, "the session's terms do not allow it".to_owned());
+            }
             return;
         };
         let epoch = self.current;

@@ -89,7 +89,7 @@ impl fmt::Debug for Message {
 impl Message {
     /// By which it is told from another message of the same name, which an old copy of its author may say: when it was said.
     /// Never 0.
-    pub(super) fn mark(said: Time) -> u32 {
+    pub(crate) fn mark(said: Time) -> u32 {
         (said.0 as u32).max(1)
     }
 

@@ -69,6 +69,8 @@ pub(super) struct Peer {
     pub(super) heard: Time,
     /// When to look whether it still lacks something.
     pub(super) due: Option<Time>,
+    /// When it was last told that what it asked for was said before it came.
+    pub(super) floor_told: Option<Time>,
     pace: Pace,
 }
 
@@ -76,7 +78,7 @@ impl Peer {
     /// One that is owed what comes after our message `since`.
     pub(super) fn new(since: u64, heard: Time) -> Peer {
         let reach = Reach { contiguous: since, beyond: 0 };
-        Peer { since, reach, read: 0, heard, due: None, pace: Pace::default() }
+        Peer { since, reach, read: 0, heard, due: None, floor_told: None, pace: Pace::default() }
     }
 
     /// Whether it was there when our message was said.

@@ -108,9 +108,12 @@ impl Ledger {
     /// Tells a newcomer who asks for what was said before he came that it was not for him: who let him in may not have
     /// heard it yet.
     fn tell_floor(&mut self, scene: &mut LedgerScene<'_>, from: DeviceId, ranges: &[Range]) {
-        let Some(since) = self.peers.get(&from).map(|peer| peer.since) else { return };
-        if ranges.iter().any(|range| range.author == self.me() && range.first <= since) {
-            scene.wish(Wish::Send(Frame::Floor(from, since)));
+        let (me, just_now_ms) = (self.me(), self.config.nack_delay_ms.0);
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        let is_told = peer.floor_told.is_some_and(|at| scene.now.since_ms(at) < just_now_ms);
+        if !is_told && ranges.iter().any(|range| range.author == me && range.first <= peer.since) {
+            peer.floor_told = Some(scene.now);
+            scene.wish(Wish::Send(Frame::Floor(from, peer.since)));
         }
     }
 
@@ -127,7 +130,8 @@ impl Ledger {
         let Some(since) = self.peers.get(&from).map(|peer| peer.since) else { return };
         let just_now_ms = self.config.nack_delay_ms.0;
         for number in range.numbers().filter(|number| (since + 1..=self.head.number).contains(number)) {
-            if self.sending(number).is_none_or(|sending| sending.times == 1 || sending.at + just_now_ms <= now) {
+            let is_said_once = self.open.get(&number).is_some_and(|open| open.sending.times == 1);
+            if is_said_once || self.sending(number).is_none_or(|sending| sending.at + just_now_ms <= now) {
                 self.again.add(number, now);
             }
         }

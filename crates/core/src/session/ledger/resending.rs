@@ -1,6 +1,6 @@
 //! Own messages that somebody lacks are sent again: soon at first, then ever more rarely, and never before new ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mainframe_base::{DeviceId, Time};
 
@@ -24,6 +24,9 @@ pub(super) struct Again {
     at: Time,
     /// Messages every person has, sent again for a device that lacks them. Bounded by `AGAIN_MAX`.
     closed: BTreeMap<u64, Sending>,
+    /// In which order and when they were, so that those sent longest ago are forgotten first: what was sent just now is not
+    /// sent again at once, whoever asks.
+    closed_order: VecDeque<(u64, Time)>,
 }
 
 impl Again {
@@ -54,8 +57,12 @@ impl Again {
     fn note_closed(&mut self, number: u64, now: Time) {
         let sending = self.closed.entry(number).or_insert(Sending { at: now, times: 0 });
         *sending = Sending { at: now, times: sending.times.saturating_add(1) };
-        if self.closed.len() > AGAIN_MAX {
-            self.closed.pop_first();
+        self.closed_order.push_back((number, now));
+        let surplus = self.closed_order.len().saturating_sub(AGAIN_MAX);
+        for (number, at) in self.closed_order.drain(..surplus) {
+            if self.closed.get(&number).is_some_and(|sending| sending.at == at) {
+                self.closed.remove(&number);
+            }
         }
     }
 }

@@ -522,6 +522,20 @@ fn a_flood_of_requests_drops_the_oldest_and_never_a_contact() {
 }
 
 #[test]
+fn where_there_are_too_many_contacts_nobody_is_let_in_without_asking() {
+    let mut world = World::new(1);
+    for number in 0..CONTACTS_MAX as u32 {
+        let somebody = mainframe_base::IdentityKey([number.to_be_bytes(); 8].concat().try_into().unwrap());
+        world.order(1, |contacts, turn| contacts.block(turn, somebody));
+    }
+    let standing = Terms { once: false, ..TERMS };
+    let invitation = invitation(&mut world, standing);
+    use_invitation(&mut world, &invitation);
+    assert_eq!(world.standing(1), Some(ContactStanding::Asked("you invited me".to_owned())));
+    assert!(matches!(last_fact(&world, 1), Some(Fact::Requested { accepted: false, .. })));
+}
+
+#[test]
 fn only_contacts_are_asked_for_keys_and_welcomed_to_other_sessions() {
     let session = SessionId([4; 16]);
     let mut world = together();

@@ -159,3 +159,57 @@ fn somebody_asleep_costs_one_frame_an_hour_and_gets_everything_when_he_wakes() {
     room.run(2 * 3_600_000);
     room.assert_all_is_well(&said);
 }
+
+/// A device asks for messages of another's, over and over for a while; how many frames that costs.
+fn frames_for_asking(room: &mut Room, from: DeviceId, asks: usize, span_ms: u64, range: Range) -> u64 {
+    let before = room.frames_sent;
+    for _ in 0..asks {
+        let frame = Frame::Nacks(vec![range]);
+        room.call(range.author, |ledger, scene| ledger.receive(scene, from, frame)).unwrap().unwrap();
+        room.run(span_ms / asks as u64);
+    }
+    room.frames_sent - before
+}
+
+#[test]
+fn whoever_asks_again_and_again_at_once_gets_each_message_once() {
+    let mut room = Room::new(&[1, 1], LedgerConfig::default(), 1);
+    let (author, asker) = (device(1, 1), device(2, 1));
+    for _ in 0..100 {
+        room.say(author, b"hello").unwrap();
+    }
+    room.run(60_000);
+    room.at(asker).asleep = true;
+    assert_eq!(frames_for_asking(&mut room, asker, 9, 900, Range { author, first: 1, count: 100 }), 100);
+    room.run(60_000);
+    assert_eq!(frames_for_asking(&mut room, asker, 1, 900, Range { author, first: 1, count: 100 }), 100);
+}
+
+#[test]
+fn also_if_he_asked_for_thousands_of_others_before() {
+    let mut room = Room::new(&[1, 1], LedgerConfig::default(), 1);
+    let (author, asker) = (device(1, 1), device(2, 1));
+    for _ in 0..50 {
+        for _ in 0..100 {
+            room.say(author, b"hello").unwrap();
+        }
+        room.run(1_000);
+    }
+    room.run(60_000);
+    room.at(asker).asleep = true;
+    for first in (500..5_000).step_by(250) {
+        frames_for_asking(&mut room, asker, 1, 500, Range { author, first, count: 250 });
+    }
+    assert_eq!(frames_for_asking(&mut room, asker, 9, 900, Range { author, first: 1, count: 100 }), 100);
+}
+
+#[test]
+fn who_asks_again_and_again_for_what_was_before_him_is_told_once() {
+    let mut room = Room::new(&[1, 1], LedgerConfig::default(), 1);
+    let (author, newcomer) = (device(1, 1), device(3, 1));
+    room.say(author, b"hello").unwrap();
+    room.run(60_000);
+    room.let_in(member(3, 1), author);
+    room.at(newcomer).asleep = true;
+    assert_eq!(frames_for_asking(&mut room, newcomer, 9, 900, Range { author, first: 1, count: 1 }), 1);
+}
