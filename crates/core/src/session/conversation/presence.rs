@@ -56,6 +56,7 @@ impl Conversation {
         if due.is_some_and(|due| due <= scene.now) {
             scene.out.facts.push(ConversationFact::OutOfTouch);
         }
+        // Where those who may be silent could decide nothing, that may change.
         self.look_around_at = due.unwrap_or(scene.now).max(scene.now + LOOK_AGAIN_MS);
     }
 
@@ -78,8 +79,11 @@ impl Conversation {
     /// A device that may have been left behind in an epoch asks to be let in again. If we know that epoch, it hears from us
     /// how it ended, if it did.
     pub(in crate::session) fn let_back(&mut self, scene: &mut Scene<'_>, offered: Offered, epoch: EpochId) {
+        let is_same = |want: &Want| matches!(want, Want::Readmit(other) if other.device() == offered.device());
         if self.epochs.contains_key(&epoch) {
             self.remind(scene, epoch);
+        } else if self.wants.queue.iter().any(|(_, want)| is_same(want)) {
+            tracing::debug!("a device that is about to be let in again asks once more");
         } else if !self.group.is_seated_by(&offered.bytes) && self.may_let_back(&offered.person) {
             self.want(scene, Want::Readmit(offered));
         }
