@@ -4,13 +4,13 @@ use mainframe_base::{DeviceKey, Fault, Secret, SessionId, Signature};
 use openmls::prelude::{BasicCredential, GroupId, Member as MlsMember, MlsGroup, RatchetTreeIn, StagedWelcome};
 use openmls_traits::OpenMlsProvider as _;
 use rand_core::CryptoRng;
-use tls_codec::{Deserialize as _, Serialize as _, VLBytes};
+use tls_codec::Deserialize as _;
 use zeroize::Zeroizing;
 
 use crate::commit::CheckedCommit;
 use crate::crypto::Crypto;
 use crate::device::{DeviceSecret, verify};
-use crate::key_package::{read_key_package, read_welcome};
+use crate::key_package::read_welcome;
 use crate::provider::Provider;
 use crate::storage::SET_BACK_ROW;
 use crate::suite::{
@@ -152,13 +152,6 @@ impl Group {
     /// All who are in, by their places.
     pub fn members(&self) -> Vec<Member> {
         self.mls.members().map(member_of).collect()
-    }
-
-    /// Whether somebody came in by this key package and has not renewed his keys since.
-    pub fn is_seated_by(&self, package: &[u8]) -> bool {
-        let Ok(package) = read_key_package(package) else { return false };
-        let key = package.leaf_node().encryption_key().tls_serialize_detached().ok();
-        self.mls.members().any(|member| VLBytes::new(member.encryption_key).tls_serialize_detached().ok() == key)
     }
 
     /// What the session has agreed on: the core's own bytes.

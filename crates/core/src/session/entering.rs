@@ -31,6 +31,9 @@ const ASK_AGAIN_MS: u64 = 120_000;
 /// The try at which a contact is greeted anew instead: two minutes after the contacts were asked first (guess: a device of
 /// one's own that sleeps for a moment is awake by then).
 const GREET_AT: u32 = 2;
+/// The try from which on whoever wants to come back offers a new key package each time (guess: what one could do is done after
+/// two hours).
+const WORN_AT: u32 = 8;
 /// And at most so much later (guess).
 const ASK_AGAIN_MS_MAX: u64 = 6 * 3_600_000;
 /// A Welcome is kept as long as the letter that asks for it may be on its way (docs/protocol/session.md §4).
@@ -118,8 +121,8 @@ impl Sessions {
         if is_asked || self.entering.0.len() >= SESSIONS_MAX {
             return;
         }
-        let doors = self.told_session(call.tx, conversation).doors;
-        let package = self.make_package(call, person, person);
+        let doors = self.members_to_ask(call.tx, conversation);
+        let package = self.make_package_back(call, person, session);
         let asking = Asking { next: call.now, tries: 0, package, doors, pair_with: None, is_stranded };
         self.begin_asking(call, person, session, asking);
         self.wake_entering(call);
@@ -165,10 +168,22 @@ impl Sessions {
                 || lost_with.is_some_and(|peer| self.is_replaced(call, person, session, peer));
             if is_needless {
                 self.entered(call, person, session);
-            } else {
-                self.ask(call, person, session, asking.package, doors);
+                continue;
             }
+            let is_worn = asking.tries >= WORN_AT && self.conversations.contains_key(&session);
+            let package = if is_worn { self.renew_package(call, person, session) } else { asking.package };
+            self.ask(call, person, session, package, doors);
         }
+    }
+
+    /// Somebody may have let this device back, and not said how: with another package others can.
+    fn renew_package(&mut self, call: &mut Call<'_>, person: IdentityKey, session: SessionId) -> Vec<u8> {
+        let package = self.make_package_back(call, person, session);
+        if let Some(asking) = self.entering.0.get_mut(&(person, session)) {
+            asking.package = package.clone();
+            call.tx.put(Table::Entering, &entering_key(&person, &session), &asking.encode());
+        }
+        package
     }
 
     fn ask(

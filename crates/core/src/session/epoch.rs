@@ -37,6 +37,8 @@ pub(super) struct Seat {
     pub(super) device: DeviceKey,
     /// Whose it is.
     pub(super) person: IdentityKey,
+    /// When it asked to come back to this seat, in minutes since 1970; 0 if it never did.
+    pub(super) asked_minutes: u32,
 }
 
 impl Seat {
@@ -245,7 +247,8 @@ fn read_own_row(row: &[u8]) -> Option<TagChain> {
 }
 
 impl EpochFacts {
-    /// id 16 | number 8 | began 8 | committer 4 | own leaf 4 | seats: leaf 4, device 32, person 32.
+    /// id 16 | number 8 | began 8 | committer 4 | own leaf 4 | seats: leaf 4, device 32, person 32,
+    /// minute at which it asked to come back 4.
     fn encode(&self) -> Vec<u8> {
         let mut out = self.id.0.to_vec();
         out.extend_from_slice(&self.number.to_be_bytes());
@@ -256,6 +259,7 @@ impl EpochFacts {
             out.extend_from_slice(&seat.leaf.to_be_bytes());
             out.extend_from_slice(&seat.device.0);
             out.extend_from_slice(&seat.person.0);
+            out.extend_from_slice(&seat.asked_minutes.to_be_bytes());
         });
         out
     }
@@ -267,7 +271,8 @@ impl EpochFacts {
         let (committer, own_leaf) = (reader.u32()?, reader.u32()?);
         let seats: Vec<Seat> = reader.list(LEAVES_MAX, |reader| {
             let (leaf, device) = (reader.u32()?, DeviceKey(reader.array()?));
-            Ok(Seat { leaf, device, person: IdentityKey(reader.array()?) })
+            let (person, asked_minutes) = (IdentityKey(reader.array()?), reader.u32()?);
+            Ok(Seat { leaf, device, person, asked_minutes })
         })?;
         reader.finish()?;
         if seats.iter().all(|seat| seat.leaf != own_leaf) {
@@ -288,8 +293,10 @@ mod tests {
     const SESSION: SessionId = SessionId([5; 16]);
 
     fn epoch_of(own_leaf: u32, devices: u32) -> Epoch {
-        let seat =
-            |leaf: u32| Seat { leaf, device: DeviceKey([leaf as u8; 32]), person: IdentityKey([leaf as u8; 32]) };
+        let seat = |leaf: u32| {
+            let (device, person) = (DeviceKey([leaf as u8; 32]), IdentityKey([leaf as u8; 32]));
+            Seat { leaf, device, person, asked_minutes: leaf }
+        };
         let seats = (0..devices).map(seat).collect();
         let facts = EpochFacts { id: EpochId([1; 16]), number: 3, began: Time(7), committer: 0, own_leaf, seats };
         Epoch::begin(facts, |leaf| Secret::new([leaf as u8 + 1; 32]))

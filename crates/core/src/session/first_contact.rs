@@ -7,13 +7,14 @@ use zeroize::Zeroizing;
 use super::contact::{About, Contacts, Fact, HelloId, Input, Output, Turn, Wish};
 use super::controls::Control;
 use super::conversation::{Beginning, Conversation, Invited, Offered, Out, Want};
+use super::credential::Credential;
 use super::fragment::{Fragment, FrameKind, split};
 use super::ledger::Start;
 use super::ports::{SessionEffect, SessionEvent};
 use super::sessions::{Call, Sessions};
 use super::terms::{Kind, Place, Terms};
 use crate::codec::Reader;
-use crate::crypto::{Card, LetterKind, Recipient, hours_of, open_letter, seal_letter, seal_to_person};
+use crate::crypto::{Card, LetterKind, Recipient, hours_of, minutes_of, open_letter, seal_letter, seal_to_person};
 use crate::store::{Table, Tx};
 use crate::wire::{Cell, CellHeader, ExpiryBucket, HoldClass};
 
@@ -215,10 +216,31 @@ impl Sessions {
 
     /// Makes a key package of this device for a person, because somebody asked: a peer, or the person itself.
     pub(super) fn make_package(&mut self, call: &mut Call<'_>, person: IdentityKey, asker: IdentityKey) -> Vec<u8> {
-        let of = &self.persons[&person];
-        let mut credential = Vec::new();
-        of.certificate.encode(&mut credential);
-        let KeyPackage { id, bytes, secrets } = KeyPackage::generate(&mut self.rng, &of.device, &credential);
+        let credential = Credential::of(self.persons[&person].certificate.clone());
+        self.make_package_with(call, person, asker, &credential)
+    }
+
+    /// Makes one by which this device can only come back into a session.
+    pub(super) fn make_package_back(
+        &mut self,
+        call: &mut Call<'_>,
+        person: IdentityKey,
+        session: SessionId,
+    ) -> Vec<u8> {
+        let certificate = self.persons[&person].certificate.clone();
+        let credential = Credential::back(certificate, session, minutes_of(call.now));
+        self.make_package_with(call, person, person, &credential)
+    }
+
+    fn make_package_with(
+        &mut self,
+        call: &mut Call<'_>,
+        person: IdentityKey,
+        asker: IdentityKey,
+        credential: &Credential,
+    ) -> Vec<u8> {
+        let device = &self.persons[&person].device;
+        let KeyPackage { id, bytes, secrets } = KeyPackage::generate(&mut self.rng, device, &credential.encode());
         make_room(call.tx, &person, &asker);
         let head = [&call.now.0.to_be_bytes()[..], &asker.0].concat();
         call.tx.put(Table::KeyPackages, &package_key(&person, &id), &package_row(&head, &secrets));
@@ -392,7 +414,7 @@ impl Sessions {
 pub(super) fn offers(person: &IdentityKey, packages: &[Vec<u8>]) -> Option<Vec<Offered>> {
     let offer = |bytes: &Vec<u8>| {
         let (id, newcomer) = offered(bytes).ok()?;
-        let certificate = super::conversation::certificate_of(&newcomer.credential)?;
+        let certificate = Credential::verified(&newcomer.credential)?.certificate;
         let fits = certificate.identity == *person && certificate.device == newcomer.key;
         fits.then(|| Offered { person: *person, id, bytes: bytes.clone() })
     };

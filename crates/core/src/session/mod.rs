@@ -6,6 +6,7 @@ mod config;
 pub mod contact;
 mod controls;
 mod conversation;
+pub(crate) mod credential;
 mod devices;
 mod entering;
 mod epoch;

@@ -11,8 +11,8 @@ use super::first_contact::offers;
 use super::sessions::{Call, Sessions};
 use crate::crypto::minutes_of;
 
-/// How old the question may be, in minutes: a device that came back meanwhile has the same keys for hours, by which it is
-/// known that it did. It asks again anyway. An hour, and one by which clocks may differ.
+/// How old the question may be, in minutes: the device may have heard the others again meanwhile, and if not it asks again. An
+/// hour, and one by which clocks may differ.
 const ASKED_MINUTES_MAX: u32 = 120;
 
 impl Sessions {

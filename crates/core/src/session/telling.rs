@@ -110,11 +110,20 @@ impl Sessions {
         Belongings { card: of.card.clone(), devices, revoked, sessions, contacts: of.contacts.told(tx) }
     }
 
-    pub(super) fn told_session(&self, tx: &dyn Tx, conversation: &Conversation) -> AccountSession {
+    fn told_session(&self, tx: &dyn Tx, conversation: &Conversation) -> AccountSession {
         let person = conversation.person();
         let may_add = conversation.terms().admins.iter().filter(|admin| **admin != person && conversation.has(admin));
         let doors = may_add.filter(|admin| self.is_together(tx, &person, admin)).copied().take(DOORS_MAX);
         AccountSession { id: conversation.id(), doors: doors.collect() }
+    }
+
+    /// Contacts in a session, those who may add devices first: anybody there may let a device of ours back to its place.
+    pub(super) fn members_to_ask(&self, tx: &dyn Tx, conversation: &Conversation) -> Vec<IdentityKey> {
+        let person = conversation.person();
+        let admins = self.told_session(tx, conversation).doors;
+        let others = conversation.persons().into_iter().filter(|peer| *peer != person && !admins.contains(peer));
+        let others: Vec<_> = others.filter(|peer| self.is_together(tx, &person, peer)).collect();
+        admins.into_iter().chain(others).take(DOORS_MAX).collect()
     }
 
     fn is_together(&self, tx: &dyn Tx, person: &IdentityKey, peer: &IdentityKey) -> bool {

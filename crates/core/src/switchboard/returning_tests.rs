@@ -9,8 +9,9 @@ use super::hostile_tests::{identity, letter_of};
 use super::outlaw::epoch_of;
 use super::rehearsal::Rehearsal;
 use super::session_tests::group;
-use crate::crypto::{DeviceCertificate, LetterKind, Name, hours_of};
+use crate::crypto::{DeviceCertificate, LetterKind, Name, hours_of, minutes_of};
 use crate::session::contact::Back;
+use crate::session::credential::Credential;
 use crate::session::{Order, SessionEvent};
 
 const MINUTE_MS: u64 = 60_000;
@@ -181,13 +182,19 @@ fn in_a_quiet_group_nobody_asks_and_nothing_changes() {
 
 /// A letter by which a member's device asks to be let in again, written by hand.
 fn ask(rehearsal: &mut Rehearsal, sent: Time, session: SessionId, epoch: [u8; 16]) {
+    let certificate = certificate(rehearsal);
+    ask_as(rehearsal, sent, session, epoch, &Credential::back(certificate, session, minutes_of(sent)));
+}
+
+fn certificate(rehearsal: &Rehearsal) -> DeviceCertificate {
+    let name = Name::new("phone").unwrap();
+    DeviceCertificate::sign(&identity(1), rehearsal.device_key(1), hours_of(rehearsal.now), name)
+}
+
+fn ask_as(rehearsal: &mut Rehearsal, sent: Time, session: SessionId, epoch: [u8; 16], credential: &Credential) {
     let (of, mut rng) = (identity(1), ChaCha20Rng::from_seed([9; 32]));
     let secret = mainframe_mls::DeviceSecret::new(rehearsal.device_seed(1));
-    let name = Name::new("phone").unwrap();
-    let certificate = DeviceCertificate::sign(&of, secret.key(), hours_of(rehearsal.now), name);
-    let mut credential = Vec::new();
-    certificate.encode(&mut credential);
-    let package = mainframe_mls::KeyPackage::generate(&mut rng, &secret, &credential).bytes;
+    let package = mainframe_mls::KeyPackage::generate(&mut rng, &secret, &credential.encode()).bytes;
     let back = Back { session, epoch: mainframe_mls::EpochId(epoch), package };
     letter_of(rehearsal, sent, &of, 0, (LetterKind::Back, &back.encode()));
 }
@@ -217,4 +224,60 @@ fn nor_does_one_that_was_on_its_way_for_hours() {
     ask(&mut rehearsal, sent, session, [9; 16]);
     rehearsal.pass(HOUR_MS);
     assert_eq!(epoch(&mut rehearsal, 0, session), before);
+}
+
+#[test]
+fn nor_does_a_key_package_that_was_not_made_to_come_back_there() {
+    let mut rehearsal = Rehearsal::of(3);
+    let session = group(&mut rehearsal, 3);
+    let (before, now) = (epoch(&mut rehearsal, 0, session), rehearsal.now);
+    let certificate = certificate(&rehearsal);
+    let elsewhere = Credential::back(certificate.clone(), SessionId([9; 16]), minutes_of(now));
+    for credential in [Credential::of(certificate), elsewhere] {
+        ask_as(&mut rehearsal, now, session, [9; 16], &credential);
+        rehearsal.pass(HOUR_MS);
+    }
+    assert_eq!(epoch(&mut rehearsal, 0, session), before);
+}
+
+/// Whoever is no admin cannot put others out by a key package that they came back by.
+#[test]
+fn nobody_is_put_out_again_by_what_he_came_back_by() {
+    let mut rehearsal = Rehearsal::of(3);
+    let session = group(&mut rehearsal, 3);
+    let asked = rehearsal.now;
+    ask(&mut rehearsal, asked, session, [9; 16]);
+    rehearsal.pass(HOUR_MS);
+    let before = epoch(&mut rehearsal, 0, session);
+    let now = rehearsal.now;
+    let credential = Credential::back(certificate(&rehearsal), session, minutes_of(asked));
+    ask_as(&mut rehearsal, now, session, [9; 16], &credential);
+    rehearsal.pass(HOUR_MS);
+    assert_eq!(epoch(&mut rehearsal, 0, session), before);
+}
+
+#[test]
+fn the_only_admin_who_was_away_for_a_week_comes_back_too_and_is_admin_still() {
+    let mut rehearsal = Rehearsal::of(4);
+    let session = group(&mut rehearsal, 4);
+    rehearsal.cut_off.insert(0);
+    live_on(&mut rehearsal, session, &[1, 2, 3], 7);
+    come_back(&mut rehearsal);
+    assert_they_talk(&mut rehearsal, session, &[0, 1, 2, 3]);
+    rehearsal.order(0, Order::Rename(session, "brook".into())).unwrap();
+    rehearsal.pass(HOUR_MS);
+    for device in 0..4 {
+        let view = rehearsal.sessions(device).into_iter().find(|view| view.id == session).unwrap();
+        assert_eq!((view.terms.name.as_str(), view.members.len()), ("brook", 4));
+    }
+}
+
+#[test]
+fn two_who_come_back_at_once_come_back_both() {
+    let mut rehearsal = Rehearsal::of(6);
+    let session = group(&mut rehearsal, 6);
+    rehearsal.cut_off.extend([4, 5]);
+    live_on(&mut rehearsal, session, &[0, 1, 2, 3], 7);
+    come_back(&mut rehearsal);
+    assert_they_talk(&mut rehearsal, session, &[0, 1, 2, 3, 4, 5]);
 }

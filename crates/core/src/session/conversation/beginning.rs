@@ -8,6 +8,7 @@ use mainframe_mls::{DeviceSecret, Group, Rows};
 use super::{Conversation, Scene, Wants, export, facts_of, members_of, ordering_of};
 use crate::crypto::DeviceCertificate;
 use crate::session::SessionConfig;
+use crate::session::credential::Credential;
 use crate::session::epoch::{Epoch, EpochFacts};
 use crate::session::fragment::Assembly;
 use crate::session::ledger::{Ledger, LedgerOut, LedgerScene, Member, Start};
@@ -79,8 +80,7 @@ impl Conversation {
         certificate: &DeviceCertificate,
         terms: &Terms,
     ) -> Conversation {
-        let mut credential = Vec::new();
-        certificate.encode(&mut credential);
+        let credential = Credential::of(certificate.clone()).encode();
         let group = Group::create(scene.rng, id, device, &credential, &terms.encode());
         let own_leaf = group.own_leaf().0;
         let beginning = Beginning::of(scene.now, scene.config, group, own_leaf);

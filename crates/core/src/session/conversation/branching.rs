@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use mainframe_base::{DeviceKey, IdentityKey, SessionId, Signature as DeviceSignature, Time};
 use mainframe_mls::{CommitFacts, DeviceSecret, EpochId, Group, Rows};
 
-use super::{Branch, Conversation, ConversationFact, Scene, certificate_of, export, facts_of, members_of, ordering_of};
+use super::{Branch, Conversation, ConversationFact, Scene, export, facts_of, members_of, ordering_of};
 use crate::crypto::Verifier;
+use crate::session::credential::Credential;
 use crate::session::epoch::{Epoch, EpochFacts};
 use crate::session::fragment::FrameKind;
 use crate::session::ledger::Member;
@@ -175,25 +176,34 @@ impl Conversation {
             return None;
         }
         let by = Leaf(facts.author.0);
-        let removals = facts.removed.iter().map(|leaf| Removal { by, of: Leaf(leaf.0) }).collect();
+        let removals = changes.removed.keys().map(|leaf| Removal { by, of: Leaf(*leaf) }).collect();
         Some(Commit { id, author: by, removals })
     }
 
+    /// What a commit changes. A device that comes back to its own seat changes nothing: who is in stays the same.
     fn changes_of(&self, epoch: &EpochFacts, facts: &CommitFacts) -> Option<Changes> {
-        let added = facts.added.iter().map(|newcomer| {
-            let certificate = certificate_of(&newcomer.credential)?;
-            (certificate.device == newcomer.key).then_some(certificate.identity)
-        });
-        let removed = facts.removed.iter().map(|leaf| Some((leaf.0, epoch.seat(leaf.0)?.person)));
+        let removed = facts.removed.iter().map(|leaf| epoch.seat(leaf.0)).collect::<Option<Vec<_>>>()?;
+        let of_removed = removed.iter().map(|seat| (seat.leaf, seat.person)).collect();
+        let mut changes = Changes { removed: of_removed, ..Changes::default() };
+        for newcomer in &facts.added {
+            let credential = Credential::verified(&newcomer.credential)?;
+            if credential.certificate.device != newcomer.key {
+                return None;
+            }
+            match removed.iter().find(|seat| credential.comes_back_to(seat, &self.id)) {
+                Some(seat) => drop(changes.removed.remove(&seat.leaf)),
+                None => changes.added.push(credential.person()),
+            }
+        }
         let author = epoch.seat(facts.author.0)?;
         if let Some(credential) = &facts.credential {
-            let renewed = certificate_of(credential)?;
+            let renewed = Credential::verified(credential)?.certificate;
             if (renewed.identity, renewed.device) != (author.person, author.device) {
                 return None;
             }
         }
-        let terms = facts.context.as_ref().map(|context| Terms::decode(context)).transpose().ok()?;
-        Some(Changes { added: added.collect::<Option<_>>()?, removed: removed.collect::<Option<_>>()?, terms })
+        changes.terms = facts.context.as_ref().map(|context| Terms::decode(context)).transpose().ok()?;
+        Some(changes)
     }
 
     /// The terms of the epoch that is being decided on.
@@ -340,7 +350,9 @@ impl Conversation {
             None => tracing::error!("an epoch in which nothing can be decided"),
         }
         self.keep_decision(scene.tx, &facts.id);
-        scene.out.facts.push(changed(by, changes));
+        let Changes { added, removed, terms } = changes;
+        let removed = removed.into_values().collect();
+        scene.out.facts.push(ConversationFact::Changed { by, added, removed, terms });
         self.settle_draft(scene, &id);
         self.replay_early(scene);
     }
@@ -390,19 +402,6 @@ impl Conversation {
     /// When the epoch that is being decided on began.
     pub(super) fn decided_since(&self) -> Time {
         self.epochs[&self.deciding()].facts.began
-    }
-}
-
-/// What people are told of a commit: not of a device that came back to its own place.
-fn changed(by: IdentityKey, changes: Changes) -> ConversationFact {
-    let Changes { added, removed, terms } = changes;
-    let removed: Vec<IdentityKey> = removed.into_values().collect();
-    let stays = |one: &&IdentityKey, others: &[IdentityKey]| !others.contains(one);
-    ConversationFact::Changed {
-        by,
-        added: added.iter().filter(|one| stays(one, &removed)).copied().collect(),
-        removed: removed.iter().filter(|one| stays(one, &added)).copied().collect(),
-        terms,
     }
 }
 

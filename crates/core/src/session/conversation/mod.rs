@@ -29,6 +29,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 
 use super::SessionConfig;
+use super::credential::Credential;
 use super::epoch::{Epoch, EpochFacts, Seat};
 use super::fragment::Assembly;
 use super::ledger::{BODY_MAX, Entry, Gap, Ledger, Member, Message, MessageId, MessageState, Start};
@@ -251,6 +252,11 @@ impl Conversation {
         self.present().seats.iter().any(|seat| seat.person != self.me.person)
     }
 
+    /// Everyone in it.
+    pub(super) fn persons(&self) -> BTreeSet<IdentityKey> {
+        self.present().seats.iter().map(|seat| seat.person).collect()
+    }
+
     /// The devices of somebody.
     pub(super) fn devices_of(&self, person: &IdentityKey) -> Vec<DeviceKey> {
         self.present().seats.iter().filter(|seat| seat.person == *person).map(|seat| seat.device).collect()
@@ -258,8 +264,9 @@ impl Conversation {
 
     /// The certificates of somebody's devices.
     pub(super) fn certificates_of(&self, person: &IdentityKey) -> Vec<DeviceCertificate> {
-        let certificates = self.group.members().into_iter().filter_map(|member| certificate_of(&member.credential));
-        certificates.filter(|certificate| certificate.identity == *person).collect()
+        let credentials =
+            self.group.members().into_iter().filter_map(|member| Credential::verified(&member.credential));
+        credentials.map(|it| it.certificate).filter(|certificate| certificate.identity == *person).collect()
     }
 
     /// Whose a device is, or was.
@@ -461,26 +468,15 @@ impl Conversation {
 /// `known` was vouched for before.
 fn facts_of(group: &Group, known: &[Seat], committer: u32, now: Time) -> Option<EpochFacts> {
     let seat = |member: mainframe_mls::Member| {
-        let certificate = read_certificate(&member.credential)?;
-        let seat = Seat { leaf: member.leaf.0, device: member.key, person: certificate.identity };
-        let is_vouched_for = || known.contains(&seat) || certificate.verify().is_ok();
-        (certificate.device == member.key && is_vouched_for()).then_some(seat)
+        let credential = Credential::read(&member.credential)?;
+        let (person, asked_minutes) = (credential.person(), credential.asked_minutes(&group.id()));
+        let seat = Seat { leaf: member.leaf.0, device: member.key, person, asked_minutes };
+        let is_vouched_for = || known.contains(&seat) || credential.certificate.verify().is_ok();
+        (credential.certificate.device == member.key && is_vouched_for()).then_some(seat)
     };
     let seats = group.members().into_iter().map(seat).collect::<Option<Vec<Seat>>>()?;
     let (id, number, own_leaf) = (group.epoch_id(), group.epoch(), group.own_leaf().0);
     Some(EpochFacts { id, number, began: now, committer, own_leaf, seats })
-}
-
-pub(super) fn certificate_of(credential: &[u8]) -> Option<DeviceCertificate> {
-    read_certificate(credential).filter(|certificate| certificate.verify().is_ok())
-}
-
-/// The certificate in a credential, whoever signed it.
-fn read_certificate(credential: &[u8]) -> Option<DeviceCertificate> {
-    let mut reader = crate::codec::Reader::new(credential);
-    let certificate = DeviceCertificate::decode_verified(&mut reader).ok()?;
-    reader.finish().ok()?;
-    Some(certificate)
 }
 
 fn export(group: &Group, leaf: u32) -> mainframe_base::Secret<32> {

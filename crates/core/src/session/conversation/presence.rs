@@ -2,7 +2,7 @@
 //! the others changed something meanwhile, and is not heard. He finds out by their silence: everyone says something once a
 //! day.
 
-use mainframe_base::{IdentityKey, Time};
+use mainframe_base::Time;
 use mainframe_mls::EpochId;
 
 use super::wanting::{Offered, Want};
@@ -10,7 +10,6 @@ use super::{Conversation, ConversationFact, Scene};
 use crate::session::SessionConfig;
 use crate::session::fragment::FrameKind;
 use crate::session::ordering::Leaf;
-use crate::session::terms::Kind;
 
 /// When it is looked again whether others were heard, at the earliest, in milliseconds (guess).
 const LOOK_AGAIN_MS: u64 = 3_600_000;
@@ -84,15 +83,9 @@ impl Conversation {
             self.remind(scene, epoch);
         } else if self.wants.queue.iter().any(|(_, want)| is_same(want)) {
             tracing::debug!("a device that is about to be let in again asks once more");
-        } else if !self.group.is_seated_by(&offered.bytes) && self.may_let_back(&offered.person) {
+        } else if self.present().seats.iter().any(|seat| offered.comes_back_to(seat, &self.id)) {
             self.want(scene, Want::Readmit(offered));
         }
         self.flush(scene);
-    }
-
-    /// Whether we may remove somebody's device, which coming back takes.
-    fn may_let_back(&self, person: &IdentityKey) -> bool {
-        let is_admin = self.terms.kind == Kind::Group && self.terms.admins.contains(&self.me.person);
-        *person == self.me.person || is_admin
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use mainframe_base::{DeviceKey, IdentityKey, SessionId, Time};
 
-use super::{Conversation, read_certificate};
+use super::Conversation;
 use crate::crypto::Name;
+use crate::session::credential::Credential;
 use crate::session::ledger::{LedgerCounts, PersonProgress};
 use crate::session::terms::Terms;
 
@@ -57,7 +58,8 @@ impl Conversation {
     /// All there is to see.
     pub(in crate::session) fn view(&self) -> SessionView {
         let mut members: BTreeMap<IdentityKey, Vec<DeviceView>> = BTreeMap::new();
-        for certificate in self.group.members().iter().filter_map(|member| read_certificate(&member.credential)) {
+        let credentials = self.group.members().into_iter().filter_map(|member| Credential::read(&member.credential));
+        for certificate in credentials.map(|credential| credential.certificate) {
             let device = DeviceView { key: certificate.device, name: certificate.name };
             members.entry(certificate.identity).or_default().push(device);
         }

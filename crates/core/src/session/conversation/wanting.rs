@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mainframe_base::{DeviceKey, IdentityKey, Time};
+use mainframe_base::{DeviceKey, IdentityKey, SessionId, Time};
 use mainframe_mls::{Change, KeyPackageId, Leaf};
 
 use super::branching::commit_id;
 use super::{Conversation, ConversationFact, Invited, Scene};
 use crate::session::SessionConfig;
+use crate::session::credential::Credential;
+use crate::session::epoch::Seat;
 use crate::session::fragment::FrameKind;
 use crate::session::ledger::Start;
 use crate::session::ordering::CommitId;
@@ -27,6 +29,12 @@ pub(in crate::session) struct Offered {
 }
 
 impl Offered {
+    /// Whether it asks to come back to a seat.
+    pub(in crate::session) fn comes_back_to(&self, seat: &Seat, session: &SessionId) -> bool {
+        let credential = mainframe_mls::offered(&self.bytes).ok().and_then(|(_, it)| Credential::read(&it.credential));
+        credential.is_some_and(|credential| credential.comes_back_to(seat, session))
+    }
+
     /// The key of the device.
     pub(in crate::session) fn device(&self) -> Option<DeviceKey> {
         mainframe_mls::offered(&self.bytes).ok().map(|(_, newcomer)| newcomer.key)
@@ -142,7 +150,7 @@ impl Conversation {
     /// What to commit for a want; nothing if there is nothing left to do.
     fn change_for(&self, want: &Want) -> Option<Change> {
         let seats = &self.present().seats;
-        let leaves_of = |wanted: &dyn Fn(&crate::session::epoch::Seat) -> bool| -> Vec<Leaf> {
+        let leaves_of = |wanted: &dyn Fn(&Seat) -> bool| -> Vec<Leaf> {
             let others = seats.iter().filter(|seat| seat.leaf != self.present().own_leaf);
             others.filter(|seat| wanted(seat)).map(|seat| Leaf(seat.leaf)).collect()
         };
@@ -169,10 +177,11 @@ impl Conversation {
                 Change { context: is_change.then(|| terms.encode()), ..Change::default() }
             }
             Want::Refresh => Change { refresh: true, ..Change::default() },
-            Want::Readmit(offered) if self.group.is_seated_by(&offered.bytes) => Change::default(),
             Want::Readmit(offered) => {
-                let remove = leaves_of(&|seat| Some(seat.device) == offered.device());
-                Change { remove, add: vec![offered.bytes.clone()], ..Change::default() }
+                // Somebody else may have let it back meanwhile.
+                let remove = leaves_of(&|seat| offered.comes_back_to(seat, &self.id));
+                let add = remove.iter().map(|_| offered.bytes.clone()).collect();
+                Change { remove, add, ..Change::default() }
             }
         };
         (change != Change::default()).then_some(change)
