@@ -7,6 +7,9 @@ use super::epoch::Seat;
 use crate::codec::Reader;
 use crate::crypto::DeviceCertificate;
 
+/// Between two times at which a device comes back to a session, in minutes: each costs the others a decision (guess).
+const PAUSE_MINUTES: u32 = 60;
+
 /// A leaf's credential: the certificate | if it asks to come back: session 16, minutes since 1970 4.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Credential {
@@ -63,10 +66,11 @@ impl Credential {
         self.asked.filter(|(of, _)| of == session).map_or(0, |(_, minutes)| minutes)
     }
 
-    /// Whether it asked for its own seat, and not before it took that one: a key package serves once.
+    /// Whether it asked for its own seat, and later than it did when it took that one: a key package serves once.
     pub(super) fn comes_back_to(&self, seat: &Seat, session: &SessionId) -> bool {
         let is_same = (self.certificate.identity, self.certificate.device) == (seat.person, seat.device);
-        is_same && self.asked_minutes(session) > seat.asked_minutes
+        let earliest = seat.asked_minutes.saturating_add(PAUSE_MINUTES);
+        is_same && self.asked_minutes(session) >= earliest
     }
 }
 
@@ -98,9 +102,11 @@ mod tests {
         let certificate = certificate();
         let (device, person) = (certificate.device, certificate.identity);
         let seat = |asked_minutes| Seat { leaf: 3, device, person, asked_minutes };
-        let credential = Credential::back(certificate.clone(), SESSION, 7);
-        assert!(credential.comes_back_to(&seat(0), &SESSION) && credential.comes_back_to(&seat(6), &SESSION));
-        assert!(!credential.comes_back_to(&seat(7), &SESSION) && !credential.comes_back_to(&seat(8), &SESSION));
+        let credential = Credential::back(certificate.clone(), SESSION, 700);
+        assert!(credential.comes_back_to(&seat(0), &SESSION) && credential.comes_back_to(&seat(640), &SESSION));
+        assert!(
+            !credential.comes_back_to(&seat(641), &SESSION) && !credential.comes_back_to(&seat(u32::MAX), &SESSION)
+        );
         assert!(!credential.comes_back_to(&seat(0), &SessionId([6; 16])));
         assert!(!credential.comes_back_to(&Seat { device: DeviceKey([3; 32]), ..seat(0) }, &SESSION));
         assert!(!Credential::of(certificate).comes_back_to(&seat(0), &SESSION));

@@ -86,6 +86,11 @@ impl Entering {
         self.0.contains_key(&(person, session))
     }
 
+    /// Whether somebody may let a device in that asks for it: the person's other devices, and those who were asked.
+    pub(super) fn may_answer(&self, person: IdentityKey, session: SessionId, by: &IdentityKey) -> bool {
+        *by == person || self.0.get(&(person, session)).is_some_and(|asking| asking.doors.contains(by))
+    }
+
     /// Whether a session a device is in came to a dead end there.
     pub(super) fn is_stranded(&self, person: IdentityKey, session: SessionId) -> bool {
         self.0.get(&(person, session)).is_some_and(|asking| asking.is_stranded)

@@ -324,13 +324,21 @@ impl Sessions {
             it.id() == session && it.person() == person && is_pair
         };
         let Some(beginning) = beginning.filter(fits) else { return before };
-        if let Some(present) = self.conversations.get(&session) {
-            let is_asked = self.entering.has(person, session);
-            if !is_asked && !present.is_left_behind(beginning.epoch(), &let_in_by) {
-                return Entered::Before;
-            }
+        let asks = self.entering.has(person, session);
+        let comes_back = asks && present.is_some_and(|present| present.may_come_back(&beginning, &let_in_by));
+        let is_let_in = match present {
+            Some(present) => comes_back || present.is_left_behind(beginning.epoch(), &let_in_by),
+            None => !asks || self.entering.may_answer(person, session, &let_in_by),
+        };
+        if !is_let_in {
+            return before;
+        }
+        if comes_back {
+            self.drop_conversation(&session, call.out);
+        } else {
             self.leave_behind(call, session);
         }
+        let start = (!comes_back).then_some(start);
         call.tx.delete(Table::KeyPackages, &key);
         // Another device of the person may have been in it on this node.
         Conversation::delete(call.tx, &session);
@@ -438,8 +446,9 @@ fn make_room(tx: &mut dyn Tx, person: &IdentityKey, asker: &IdentityKey) {
     let aged = |(key, row): &(Vec<u8>, Vec<u8>)| Some((*row.first_chunk::<PACKAGE_HEAD_LENGTH>()?, key.clone()));
     let mut kept: Vec<_> = rows.iter().filter_map(aged).collect();
     kept.sort_unstable();
+    // What a person's own device asks to be let in by is not pushed out by others, nor the other way round.
+    kept.retain(|(head, _)| (head[8..] == person.0) == (asker == person));
     let mut theirs = kept.iter().filter(|(head, _)| head[8..] == asker.0);
-    // What a person's own device asks to be let in by is bounded by its sessions.
     let is_many = asker != person && theirs.clone().count() >= PACKAGES_PER_ASKER_MAX;
     let oldest = if is_many { theirs.next() } else { kept.first().filter(|_| kept.len() >= PACKAGES_MAX) };
     if let Some((_, key)) = oldest {

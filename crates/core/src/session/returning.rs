@@ -14,6 +14,8 @@ use crate::crypto::minutes_of;
 /// How old the question may be, in minutes: the device may have heard the others again meanwhile, and if not it asks again. An
 /// hour, and one by which clocks may differ.
 const ASKED_MINUTES_MAX: u32 = 120;
+/// By so much the asker's clock may be ahead, in minutes (docs/protocol/session.md §2).
+const CLOCK_MINUTES: u32 = 60;
 
 impl Sessions {
     /// A device asks to be let into a session again in which it may have been left behind.
@@ -25,15 +27,19 @@ impl Sessions {
         back: &Back,
         sent_minutes: u32,
     ) {
-        if minutes_of(call.now).saturating_sub(sent_minutes) > ASKED_MINUTES_MAX {
-            return;
-        }
+        let now_minutes = minutes_of(call.now);
         let (session, packages) = (back.session, std::slice::from_ref(&back.package));
         let Some(offered) = offers(&peer, packages).and_then(|mut offered| offered.pop()) else { return };
+        let asked_minutes = offered.credential().map_or(0, |credential| credential.asked_minutes(&session));
+        if now_minutes.saturating_sub(sent_minutes) > ASKED_MINUTES_MAX
+            || asked_minutes > now_minutes.saturating_add(CLOCK_MINUTES)
+        {
+            return;
+        }
         let Some(device) = offered.device().filter(|device| !self.is_revoked(call.tx, &peer, device)) else { return };
         let Ok(conversation) = self.session_of(&person, &session) else { return };
         let this = self.persons[&person].device.key();
-        if device == this || self.is_behind(call.now, conversation, device < this) {
+        if device == this || self.is_behind(call.now, conversation, peer != person || device < this) {
             return;
         }
         if !conversation.devices_of(&peer).contains(&device)
@@ -45,9 +51,9 @@ impl Sessions {
     }
 
     /// Whether we would ask to be let in ourselves. Of two devices of a person that lost each other, each of which could let
-    /// the other one in, the one with the higher key comes to the other.
-    fn is_behind(&self, now: Time, conversation: &Conversation, is_higher: bool) -> bool {
+    /// the other one in, the one with the lower key does so although it asks itself.
+    fn is_behind(&self, now: Time, conversation: &Conversation, is_to_wait: bool) -> bool {
         let (person, session) = (conversation.person(), conversation.id());
-        self.entering.is_stranded(person, session) || is_higher && conversation.is_out_of_touch(now, &self.config)
+        self.entering.is_stranded(person, session) || is_to_wait && conversation.is_out_of_touch(now, &self.config)
     }
 }

@@ -1,18 +1,22 @@
 //! Devices that a session went on without: they come back by themselves.
 
 use mainframe_base::{SessionId, Time};
+use mainframe_mls::{Change, DeviceSecret, Group};
 use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use rand_core::{Rng, SeedableRng};
 
 use super::device_tests::linked;
 use super::hostile_tests::{identity, letter_of};
-use super::outlaw::epoch_of;
+use super::insider::all_rows;
+use super::outlaw::{epoch_of, mls};
 use super::rehearsal::Rehearsal;
 use super::session_tests::group;
 use crate::crypto::{DeviceCertificate, LetterKind, Name, hours_of, minutes_of};
 use crate::session::contact::Back;
 use crate::session::credential::Credential;
+use crate::session::ledger::MessageState;
 use crate::session::{Order, SessionEvent};
+use crate::store::{Table, Tx};
 
 const MINUTE_MS: u64 = 60_000;
 const HOUR_MS: u64 = 60 * MINUTE_MS;
@@ -85,16 +89,25 @@ fn also_if_his_device_was_off() {
 }
 
 #[test]
-fn what_he_said_where_nobody_heard_him_has_failed() {
-    use crate::session::ledger::MessageState;
+fn nothing_is_lost_that_was_said_meanwhile_on_either_side() {
     let mut rehearsal = Rehearsal::of(4);
     let session = group(&mut rehearsal, 4);
     rehearsal.cut_off.insert(3);
     let number = rehearsal.say(3, session, "from the mountains");
     live_on(&mut rehearsal, session, &[0, 1, 2], 7);
+    let last = rehearsal.say(0, session, "while you were away");
+    rehearsal.pass(HOUR_MS);
+    assert_ne!(rehearsal.state(0, session, last), Some(MessageState::Delivered));
     come_back(&mut rehearsal);
-    let state = rehearsal.state(3, session, number);
-    assert!(matches!(state, Some(MessageState::Failed(_))), "{state:?}");
+    rehearsal.pass(HOUR_MS);
+    let said = rehearsal.texts(0, session);
+    assert_eq!(said.len(), 7 * 3 + 2);
+    for device in 1..4 {
+        let texts = rehearsal.texts(device, session);
+        assert!(said.iter().all(|text| texts.contains(text)) && texts.len() == said.len(), "{device}: {texts:?}");
+    }
+    assert_eq!(rehearsal.state(0, session, last), Some(MessageState::Delivered));
+    assert_eq!(rehearsal.state(3, session, number), Some(MessageState::Delivered));
 }
 
 #[test]
@@ -280,4 +293,194 @@ fn two_who_come_back_at_once_come_back_both() {
     live_on(&mut rehearsal, session, &[0, 1, 2, 3], 7);
     come_back(&mut rehearsal);
     assert_they_talk(&mut rehearsal, session, &[0, 1, 2, 3, 4, 5]);
+}
+
+/// Five people; the first two are admins and contacts of the fourth, who is left behind for five days.
+fn left_behind() -> (Rehearsal, SessionId) {
+    let mut rehearsal = Rehearsal::of(5);
+    let session = group(&mut rehearsal, 5);
+    rehearsal.befriend(1, 3);
+    let second = rehearsal.devices[1].key;
+    rehearsal.order(0, Order::SetAdmin(session, second, true)).unwrap();
+    rehearsal.pass(HOUR_MS);
+    rehearsal.cut_off.insert(3);
+    live_on(&mut rehearsal, session, &[0, 1, 2, 4], 5);
+    rehearsal.forget_held();
+    (rehearsal, session)
+}
+
+/// Lets minutes go by until the fourth is in the epoch of the first; whether he got there.
+fn until_back(rehearsal: &mut Rehearsal, session: SessionId) -> bool {
+    for _ in 0..(8 * 60) {
+        rehearsal.pass(MINUTE_MS);
+        if epoch(rehearsal, 3, session) == epoch(rehearsal, 0, session) {
+            return true;
+        }
+    }
+    false
+}
+
+#[test]
+fn a_second_admin_who_gets_the_question_late_puts_nobody_out_who_renewed_his_keys() {
+    let (mut rehearsal, session) = left_behind();
+    rehearsal.reconnect();
+    rehearsal.cut_off.insert(1);
+    assert!(until_back(&mut rehearsal, session), "he did not come back");
+    rehearsal.order(3, Order::Renew(session)).unwrap();
+    rehearsal.pass(10 * MINUTE_MS);
+    rehearsal.reconnect();
+    rehearsal.pass(2 * DAY_MS);
+    assert_they_talk(&mut rehearsal, session, &[0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn nor_does_one_whose_answer_waited_for_a_day() {
+    let (mut rehearsal, session) = left_behind();
+    rehearsal.reconnect();
+    rehearsal.cut_off.extend([0, 2, 4]);
+    rehearsal.pass(7 * HOUR_MS);
+    rehearsal.forget_held();
+    rehearsal.reconnect();
+    rehearsal.cut_off.insert(1);
+    assert!(until_back(&mut rehearsal, session), "he did not come back");
+    rehearsal.order(3, Order::Renew(session)).unwrap();
+    rehearsal.pass(10 * HOUR_MS);
+    rehearsal.reconnect();
+    rehearsal.pass(2 * DAY_MS);
+    assert_they_talk(&mut rehearsal, session, &[0, 1, 2, 3, 4]);
+}
+
+#[test]
+fn who_was_let_back_by_somebody_who_then_vanished_is_let_back_by_another() {
+    let (mut rehearsal, session) = left_behind();
+    let before = epoch(&mut rehearsal, 0, session);
+    rehearsal.reconnect();
+    // The first hears the question, and what he answers is lost; the second is away for these hours.
+    rehearsal.cut_off.insert(1);
+    rehearsal.deaf.insert(3);
+    rehearsal.pass(7 * HOUR_MS);
+    assert!(epoch(&mut rehearsal, 0, session) > before, "he was let in");
+    rehearsal.forget_held();
+    rehearsal.reconnect();
+    rehearsal.cut_off.insert(3);
+    assert_they_talk(&mut rehearsal, session, &[0, 1, 2, 4]);
+    rehearsal.pass(7 * HOUR_MS);
+    rehearsal.forget_held();
+    rehearsal.reconnect();
+    rehearsal.cut_off.insert(0);
+    rehearsal.pass(8 * DAY_MS);
+    assert_they_talk(&mut rehearsal, session, &[1, 2, 3, 4]);
+}
+
+#[test]
+fn nobody_is_lured_into_a_group_of_the_same_name_while_he_asks() {
+    let mut rehearsal = Rehearsal::of(4);
+    let session = group(&mut rehearsal, 4);
+    rehearsal.befriend(2, 3);
+    rehearsal.cut_off.insert(3);
+    live_on(&mut rehearsal, session, &[0, 1, 2], 5);
+    let rows = all_rows(&rehearsal.copy_of_store(3), Table::Entering);
+    let (_, row) = rows.into_iter().find(|(key, _)| key.ends_with(&session.0)).expect("he asks");
+    let package = (0..row.len()).map(|at| &row[at..]).find(|it| mainframe_mls::offered(it).is_ok()).unwrap().to_vec();
+    let context = mls(&rehearsal, 2, session).context().to_vec();
+    let (liar, mut rng) = (identity(2), ChaCha20Rng::from_seed([5; 32]));
+    let device = DeviceSecret::new(rehearsal.device_seed(2));
+    let certificate =
+        DeviceCertificate::sign(&liar, device.key(), hours_of(rehearsal.now), Name::new("phone").unwrap());
+    let credential = Credential::of(certificate).encode();
+    let mut forged = Group::create(&mut rng, session, &device, &credential, &context);
+    let draft = forged.commit(&mut rng, &Change { add: vec![package], ..Change::default() }).unwrap();
+    let mut body = vec![1];
+    body.extend_from_slice(&session.0);
+    body.extend_from_slice(&session.0);
+    let welcome = &draft.invitations[0].welcome;
+    body.extend_from_slice(&(welcome.len() as u16).to_be_bytes());
+    body.extend_from_slice(welcome);
+    body.push(u8::from(draft.tree.is_some()));
+    if let Some(tree) = &draft.tree {
+        body.extend_from_slice(&(tree.len() as u16).to_be_bytes());
+        body.extend_from_slice(tree);
+    }
+    body.extend_from_slice(&[0, 0]);
+    let now = rehearsal.now;
+    letter_of(&mut rehearsal, now, &liar, 3, (LetterKind::Welcome, &body));
+    let view = rehearsal.sessions(3).into_iter().find(|view| view.id == session).unwrap();
+    assert_eq!(view.members.len(), 4, "he is in the liar's group now");
+}
+
+#[test]
+fn a_whole_group_that_was_away_for_a_week_and_comes_back_one_after_another_talks() {
+    let mut rehearsal = Rehearsal::of(4);
+    let session = group(&mut rehearsal, 4);
+    rehearsal.cut_off.extend([0, 1, 2, 3]);
+    rehearsal.order(1, Order::Renew(session)).unwrap();
+    rehearsal.pass(7 * DAY_MS);
+    for away in [&[1, 2, 3][..], &[2, 3], &[3], &[]] {
+        rehearsal.forget_held();
+        rehearsal.reconnect();
+        rehearsal.cut_off.extend(away.iter().copied());
+        rehearsal.crash(3 - away.len());
+        rehearsal.pass(30 * HOUR_MS);
+    }
+    rehearsal.pass(DAY_MS);
+    assert_they_talk(&mut rehearsal, session, &[0, 1, 2, 3]);
+}
+
+#[test]
+fn two_devices_of_one_person_that_come_back_at_once_are_both_let_in() {
+    let mut rehearsal = Rehearsal::of(3);
+    let tablet = linked(&mut rehearsal);
+    let session = group(&mut rehearsal, 3);
+    rehearsal.pass(10 * MINUTE_MS);
+    let second = rehearsal.devices[1].key;
+    rehearsal.order(0, Order::SetAdmin(session, second, true)).unwrap();
+    rehearsal.pass(HOUR_MS);
+    rehearsal.cut_off.extend([0, tablet]);
+    live_on(&mut rehearsal, session, &[1, 2], 5);
+    come_back(&mut rehearsal);
+    rehearsal.pass(DAY_MS);
+    assert_they_talk(&mut rehearsal, session, &[0, 1, 2, tablet]);
+}
+
+#[test]
+fn two_of_whom_one_changed_something_while_the_other_was_away_for_five_days_talk() {
+    let mut rehearsal = Rehearsal::of(2);
+    let session = group(&mut rehearsal, 2);
+    let second = rehearsal.devices[1].key;
+    rehearsal.order(0, Order::SetAdmin(session, second, true)).unwrap();
+    rehearsal.pass(HOUR_MS);
+    rehearsal.cut_off.insert(1);
+    rehearsal.order(0, Order::Renew(session)).unwrap();
+    rehearsal.pass(5 * DAY_MS);
+    come_back(&mut rehearsal);
+    rehearsal.pass(2 * DAY_MS);
+    assert_they_talk(&mut rehearsal, session, &[0, 1]);
+}
+
+#[test]
+fn power_may_fail_anywhere_while_somebody_comes_back() {
+    for seed in 0..3 {
+        let (mut rehearsal, session) = left_behind();
+        rehearsal.reconnect();
+        let mut rng = ChaCha20Rng::from_seed([seed; 32]);
+        for _ in 0..120 {
+            rehearsal.failing.insert((rng.next_u64() % 5) as usize);
+            rehearsal.pass(rng.next_u64() % (8 * MINUTE_MS));
+        }
+        rehearsal.failing.clear();
+        rehearsal.pass(DAY_MS);
+        assert_they_talk(&mut rehearsal, session, &[0, 1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn whoever_lost_the_key_package_that_he_asks_with_comes_back_nevertheless() {
+    let (mut rehearsal, session) = left_behind();
+    for (key, _) in all_rows(&rehearsal.copy_of_store(3), Table::KeyPackages) {
+        rehearsal.devices[3].store.delete(Table::KeyPackages, &key);
+    }
+    rehearsal.devices[3].store.commit();
+    rehearsal.reconnect();
+    rehearsal.pass(10 * DAY_MS);
+    assert_they_talk(&mut rehearsal, session, &[0, 1, 2, 3, 4]);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mainframe_base::{IdentityKey, SessionId, Time};
+use mainframe_base::{DeviceKey, IdentityKey, SessionId, Time};
 use mainframe_mls::{DeviceSecret, Group, Rows};
 
 use super::{Conversation, Scene, Wants, export, facts_of, members_of, ordering_of};
@@ -65,6 +65,11 @@ impl Beginning {
             && self.facts.seats.iter().all(|seat| two.contains(&seat.person))
     }
 
+    /// Whether a device would be in it.
+    pub(super) fn has(&self, device: &DeviceKey) -> bool {
+        self.facts.seats.iter().any(|seat| seat.device == *device)
+    }
+
     /// The number of its epoch.
     pub(in crate::session) fn epoch(&self) -> u64 {
         self.facts.number
@@ -85,7 +90,7 @@ impl Conversation {
         let own_leaf = group.own_leaf().0;
         let beginning = Beginning::of(scene.now, scene.config, group, own_leaf);
         let beginning = beginning.expect("what we founded ourselves is as it should be");
-        Conversation::begin(scene, beginning, device, &Start::default())
+        Conversation::begin(scene, beginning, device, Some(&Start::default()))
     }
 
     /// Enters a session. What was said on this device when it was in it before stays.
@@ -93,7 +98,7 @@ impl Conversation {
         scene: &mut Scene<'_>,
         beginning: Beginning,
         device: &DeviceSecret,
-        start: &Start,
+        start: Option<&Start>,
     ) -> Conversation {
         let Beginning { group, terms, facts, ordering, me } = beginning;
         let id = group.id();
@@ -139,24 +144,31 @@ impl Conversation {
 }
 
 /// A new ledger, or the one that is kept of a session we were in before: it goes on counting where it was, for what we said
-/// then is known by its numbers. If that was said by another device of this node, counting begins anew.
+/// then is known by its numbers. If that was said by another device of this node, counting begins anew. Without a place to
+/// begin at we were never out: what was said meanwhile is still owed to us, and what we said is to the others.
 fn ledger_of(
     scene: &mut Scene<'_>,
     out: &mut LedgerOut,
     id: SessionId,
     me: Member,
     members: &[Member],
-    start: &Start,
+    start: Option<&Start>,
 ) -> Ledger {
     let (config, seed) = (scene.config.ledger.clone(), scene.seed());
     let scene = &mut LedgerScene { now: scene.now, tx: scene.tx, out };
     match Ledger::load(scene.tx, id, scene.now, config.clone(), seed) {
         Some(mut ledger) => {
             ledger.go_on_as(scene, me);
-            ledger.rejoin(scene, start);
+            match start {
+                Some(start) => ledger.rejoin(scene, start),
+                None => ledger.resend_open(scene.now),
+            }
             ledger.set_members(scene, members);
             ledger
         }
-        None => Ledger::create(scene, id, (me, members), start, config, seed),
+        None => {
+            let start = start.cloned().unwrap_or_default();
+            Ledger::create(scene, id, (me, members), &start, config, seed)
+        }
     }
 }

@@ -290,6 +290,16 @@ impl Conversation {
         may_let_in && epoch > self.present().number
     }
 
+    /// Whether somebody may let us back where we asked to come back to: another device of our person, an admin, or a member
+    /// if most of those whom we knew are there. He may still have made up that they are, but not that they are heard: then we
+    /// ask again.
+    pub(super) fn may_come_back(&self, to: &Beginning, let_in_by: &IdentityKey) -> bool {
+        let seats = &self.present().seats;
+        let still_in = seats.iter().filter(|seat| to.has(&seat.device)).count();
+        let is_plausible = || self.has(let_in_by) && 2 * still_in > seats.len() && to.epoch() > self.present().number;
+        *let_in_by == self.me.person || self.is_left_behind(to.epoch(), let_in_by) || is_plausible()
+    }
+
     /// Nothing is owed to us or by us any more.
     pub(super) fn leave(&mut self, scene: &mut Scene<'_>) {
         self.with_ledger(scene, |ledger, scene| ledger.set_members(scene, &[]));

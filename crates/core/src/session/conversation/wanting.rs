@@ -31,8 +31,12 @@ pub(in crate::session) struct Offered {
 impl Offered {
     /// Whether it asks to come back to a seat.
     pub(in crate::session) fn comes_back_to(&self, seat: &Seat, session: &SessionId) -> bool {
-        let credential = mainframe_mls::offered(&self.bytes).ok().and_then(|(_, it)| Credential::read(&it.credential));
-        credential.is_some_and(|credential| credential.comes_back_to(seat, session))
+        self.credential().is_some_and(|credential| credential.comes_back_to(seat, session))
+    }
+
+    /// What the device says of itself.
+    pub(in crate::session) fn credential(&self) -> Option<Credential> {
+        mainframe_mls::offered(&self.bytes).ok().and_then(|(_, newcomer)| Credential::read(&newcomer.credential))
     }
 
     /// The key of the device.

@@ -75,6 +75,12 @@ impl Ledger {
         });
     }
 
+    /// The same for all that somebody may lack.
+    pub fn resend_open(&mut self, now: Time) {
+        let open: Vec<u64> = self.open.keys().copied().collect();
+        self.resend(now, &open);
+    }
+
     /// A device gives a sign of life after a time without: what it lacks is sent as if it had never been.
     pub fn reset_backoff(&mut self, now: Time, device: DeviceId) {
         let Some(peer) = self.peers.get_mut(&device) else { return };
