@@ -226,6 +226,11 @@ fn a_question_from_an_epoch_that_is_known_puts_nobody_out() {
     ask(&mut rehearsal, now, session, [9; 16]);
     rehearsal.pass(HOUR_MS);
     assert!(epoch(&mut rehearsal, 0, session) > before, "the same from an unknown one lets him in again");
+    // He did not ask, and cannot use that key package: he asks with another one as soon as he may.
+    rehearsal.say(0, session, "are you there");
+    rehearsal.pass(12 * HOUR_MS);
+    assert_they_talk(&mut rehearsal, session, &[0, 1, 2]);
+    assert!(rehearsal.texts(1, session).contains(&"are you there".to_owned()));
 }
 
 #[test]

@@ -337,6 +337,9 @@ impl Conversation {
         let (by, changes) = self.describe(branch, &id);
         self.drop_snapshot(scene.tx);
         self.said_on_branch.clear();
+        if self.is_removed && self.is_put_in_again(&parent, &changes) {
+            return scene.out.facts.push(ConversationFact::Stranded);
+        }
         if self.is_removed {
             self.leave(scene);
             scene.out.facts.push(ConversationFact::Left { by });
@@ -355,6 +358,11 @@ impl Conversation {
         scene.out.facts.push(ConversationFact::Changed { by, added, removed, terms });
         self.settle_draft(scene, &id);
         self.replay_early(scene);
+    }
+
+    /// Whether we were put out only to be put in again, because we asked to come back once: if nobody says how, we ask again.
+    fn is_put_in_again(&self, parent: &EpochId, changes: &Changes) -> bool {
+        self.epoch(parent).is_some_and(|epoch| !changes.removed.contains_key(&epoch.facts.own_leaf))
     }
 
     /// What a commit did, in the words of people. After a restart it is found out anew.

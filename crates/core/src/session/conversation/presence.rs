@@ -23,9 +23,9 @@ impl Conversation {
         self.out_of_touch_at(config).is_some_and(|at| at <= now)
     }
 
-    /// The epoch we are in.
+    /// The epoch we are in; one that nobody knows if we were put out of all.
     pub(in crate::session) fn epoch_id(&self) -> EpochId {
-        self.current
+        if self.is_removed { EpochId([0; 16]) } else { self.current }
     }
 
     /// When too many others will have been silent for too long, should they stay so.
