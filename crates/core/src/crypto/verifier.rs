@@ -11,7 +11,8 @@ use super::record::NodeRecord;
 /// Hash of every byte of what was verified, signatures included.
 type Key = [u8; 32];
 
-/// Verifies records, bindings, what devices say of a session and the cells they say it in, each only once while it is remembered.
+/// Verifies records, bindings, what devices say of a session and the cells they say it in, each only once while it is
+/// remembered.
 ///
 /// Clones share the memory: in the simulator thousands of nodes have one verifier. That puts
 /// a lock into a core that otherwise has none, and it does no harm: whether a signature is good depends on nothing

@@ -199,23 +199,23 @@ impl Sessions {
         package: Vec<u8>,
         doors: Vec<IdentityKey>,
     ) {
-        let own = Recipient::of_card(&self.persons[&person].card, None);
-        let (kind, to_own, to_doors) = match self.conversations.get(&session).map(Conversation::epoch_id) {
+        let (kind, body) = match self.conversations.get(&session).map(Conversation::epoch_id) {
             Some(epoch) => {
-                let back = Back { session, epoch, package }.encode();
-                (LetterKind::Back, back.clone(), back)
+                let (body, own) = (Back { session, epoch, package }.encode(), self.persons[&person].card.clone());
+                self.send_letter(call, person, &Recipient::of_card(&own, None), LetterKind::Back, &body);
+                (LetterKind::Back, body)
             }
             None => {
                 let packages = vec![package];
-                let (number, body) = Control::Keys { session, packages: packages.clone() }.encode();
-                (LetterKind::Keys, [&[number], &body[..]].concat(), Keys { session, packages }.encode())
+                let keys = Control::Keys { session, packages: packages.clone() };
+                self.write_to_own(call, person, LetterKind::Keys, &keys);
+                (LetterKind::Keys, Keys { session, packages }.encode())
             }
         };
-        self.send_letter(call, person, &own, kind, &to_own);
         for door in doors {
             let contact = self.persons[&person].contacts.contact(call.tx, &door);
             if let Some(card) = contact.and_then(|contact| contact.card) {
-                self.send_letter(call, person, &Recipient::of_card(&card, None), kind, &to_doors);
+                self.send_letter(call, person, &Recipient::of_card(&card, None), kind, &body);
             }
         }
     }

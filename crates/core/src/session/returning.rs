@@ -4,7 +4,7 @@
 
 use mainframe_base::{IdentityKey, Time};
 
-use super::contact::Back;
+use super::contact::{Back, CLOCK_MINUTES};
 use super::conversation::Conversation;
 use super::entering::welcome_of;
 use super::first_contact::offers;
@@ -13,9 +13,7 @@ use crate::crypto::minutes_of;
 
 /// How old the question may be, in minutes: the device may have heard the others again meanwhile, and if not it asks again. An
 /// hour, and one by which clocks may differ.
-const ASKED_MINUTES_MAX: u32 = 120;
-/// By so much the asker's clock may be ahead, in minutes (docs/protocol/session.md §2).
-const CLOCK_MINUTES: u32 = 60;
+const ASKED_MINUTES_MAX: u32 = 60 + CLOCK_MINUTES;
 
 impl Sessions {
     /// A device asks to be let into a session again in which it may have been left behind.
@@ -30,13 +28,14 @@ impl Sessions {
         let now_minutes = minutes_of(call.now);
         let (session, packages) = (back.session, std::slice::from_ref(&back.package));
         let Some(offered) = offers(&peer, packages).and_then(|mut offered| offered.pop()) else { return };
-        let asked_minutes = offered.credential().map_or(0, |credential| credential.asked_minutes(&session));
+        let Some(credential) = offered.credential() else { return };
+        let (device, asked_minutes) = (credential.certificate.device, credential.asked_minutes(&session));
         if now_minutes.saturating_sub(sent_minutes) > ASKED_MINUTES_MAX
             || asked_minutes > now_minutes.saturating_add(CLOCK_MINUTES)
+            || self.is_revoked(call.tx, &peer, &device)
         {
             return;
         }
-        let Some(device) = offered.device().filter(|device| !self.is_revoked(call.tx, &peer, device)) else { return };
         let Ok(conversation) = self.session_of(&person, &session) else { return };
         let this = self.persons[&person].device.key();
         if device == this || self.is_behind(call.now, conversation, peer != person || device < this) {
@@ -47,7 +46,7 @@ impl Sessions {
         {
             return self.let_in(call, (person, session), peer, packages);
         }
-        self.with(call, session, |conversation, scene| conversation.let_back(scene, offered, back.epoch));
+        self.with(call, session, |conversation, scene| conversation.let_back(scene, offered, &credential, back.epoch));
     }
 
     /// Whether we would ask to be let in ourselves. Of two devices of a person that lost each other, each of which could let

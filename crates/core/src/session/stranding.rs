@@ -14,8 +14,8 @@ use super::ports::{SessionEffect, SessionEvent};
 use super::sessions::{Call, Sessions};
 
 impl Sessions {
-    /// A session came to a dead end here. Where another device of the person is in it, or where admins are, these can let
-    /// this one in again.
+    /// A session came to a dead end here. Where another device of the person is in it, or a group, these are asked to let this
+    /// one in again.
     pub(super) fn begin_anew(&mut self, call: &mut Call<'_>, session: SessionId) {
         let Some(conversation) = self.conversations.get(&session) else { return };
         let person = conversation.person();

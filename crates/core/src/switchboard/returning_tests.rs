@@ -10,9 +10,9 @@ use super::hostile_tests::{identity, letter_of};
 use super::insider::all_rows;
 use super::outlaw::{epoch_of, mls};
 use super::rehearsal::Rehearsal;
-use super::session_tests::group;
+use super::session_tests::{at_a_dead_end, group};
 use crate::crypto::{DeviceCertificate, LetterKind, Name, hours_of, minutes_of};
-use crate::session::contact::Back;
+use crate::session::contact::{About, Back, Welcome};
 use crate::session::credential::Credential;
 use crate::session::ledger::MessageState;
 use crate::session::{Order, SessionEvent};
@@ -48,11 +48,15 @@ fn assert_they_talk(rehearsal: &mut Rehearsal, session: SessionId, devices: &[us
         rehearsal.say(*device, session, &format!("{device} is here"));
     }
     rehearsal.pass(HOUR_MS);
+    let said: Vec<String> = devices.iter().map(|device| format!("{device} is here")).collect();
+    assert_all_have(rehearsal, session, devices, &said);
+}
+
+fn assert_all_have(rehearsal: &mut Rehearsal, session: SessionId, devices: &[usize], said: &[impl AsRef<str>]) {
     for device in devices {
         let texts = rehearsal.texts(*device, session);
-        for other in devices {
-            let said = format!("{other} is here");
-            assert!(texts.contains(&said), "{device} lacks {other}: {texts:?}");
+        for one in said.iter().map(AsRef::as_ref) {
+            assert!(texts.iter().any(|text| text == one), "{device} lacks {one}: {texts:?}");
         }
     }
 }
@@ -123,22 +127,12 @@ fn a_second_device_that_was_away_for_a_week_comes_back_into_a_session_of_two() {
     rehearsal.say(1, session, "welcome back");
     rehearsal.say(tablet, session, "thank you");
     rehearsal.pass(HOUR_MS);
-    for device in [0, 1, tablet] {
-        let texts = rehearsal.texts(device, session);
-        for text in ["welcome back", "thank you"] {
-            assert!(texts.contains(&text.to_owned()), "{device}: {texts:?}");
-        }
-    }
+    assert_all_have(&mut rehearsal, session, &[0, 1, tablet], &["welcome back", "thank you"]);
 }
 
 #[test]
 fn who_came_to_a_dead_end_in_a_group_comes_back_by_himself() {
-    let mut rehearsal = Rehearsal::of(3);
-    let session = group(&mut rehearsal, 3);
-    rehearsal.cut_off.insert(2);
-    rehearsal.order(2, Order::Renew(session)).unwrap();
-    rehearsal.order(0, Order::Rename(session, "brook".into())).unwrap();
-    rehearsal.pass(40 * HOUR_MS);
+    let (mut rehearsal, session) = at_a_dead_end();
     come_back(&mut rehearsal);
     assert!(rehearsal.devices[2].events.contains(&SessionEvent::Stranded(session)));
     assert_they_talk(&mut rehearsal, session, &[0, 1, 2]);
@@ -163,12 +157,7 @@ fn apart(span_ms: u64, is_held: bool) {
     rehearsal.say(0, session, "from the phone");
     rehearsal.say(tablet, session, "from the tablet");
     rehearsal.pass(HOUR_MS);
-    for device in [0, tablet] {
-        let texts = rehearsal.texts(device, session);
-        for text in ["from the phone", "from the tablet"] {
-            assert!(texts.contains(&text.to_owned()), "{device}: {texts:?}");
-        }
-    }
+    assert_all_have(&mut rehearsal, session, &[0, tablet], &["from the phone", "from the tablet"]);
 }
 
 #[test]
@@ -395,20 +384,10 @@ fn nobody_is_lured_into_a_group_of_the_same_name_while_he_asks() {
     let credential = Credential::of(certificate).encode();
     let mut forged = Group::create(&mut rng, session, &device, &credential, &context);
     let draft = forged.commit(&mut rng, &Change { add: vec![package], ..Change::default() }).unwrap();
-    let mut body = vec![1];
-    body.extend_from_slice(&session.0);
-    body.extend_from_slice(&session.0);
-    let welcome = &draft.invitations[0].welcome;
-    body.extend_from_slice(&(welcome.len() as u16).to_be_bytes());
-    body.extend_from_slice(welcome);
-    body.push(u8::from(draft.tree.is_some()));
-    if let Some(tree) = &draft.tree {
-        body.extend_from_slice(&(tree.len() as u16).to_be_bytes());
-        body.extend_from_slice(tree);
-    }
-    body.extend_from_slice(&[0, 0]);
+    let welcome = draft.invitations[0].welcome.clone();
+    let came = Welcome { about: About::Session(session), session, welcome, tree: draft.tree, start: vec![] };
     let now = rehearsal.now;
-    letter_of(&mut rehearsal, now, &liar, 3, (LetterKind::Welcome, &body));
+    letter_of(&mut rehearsal, now, &liar, 3, (LetterKind::Welcome, &came.encode()));
     let view = rehearsal.sessions(3).into_iter().find(|view| view.id == session).unwrap();
     assert_eq!(view.members.len(), 4, "he is in the liar's group now");
 }

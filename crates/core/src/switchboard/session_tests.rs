@@ -562,14 +562,20 @@ fn two_who_both_changed_the_session_and_then_lost_sight_of_each_other_for_days_t
     assert!((0..2).all(|device| rehearsal.texts(device, anew[0]) == ["here I am", "here I am"]));
 }
 
-#[test]
-fn who_came_to_a_dead_end_in_a_group_is_told_and_can_be_let_in_again() {
+/// The third of a group changes something while he is cut off, and so do the others; a day passes, and more.
+pub(super) fn at_a_dead_end() -> (Rehearsal, SessionId) {
     let mut rehearsal = Rehearsal::of(3);
     let session = group(&mut rehearsal, 3);
     rehearsal.cut_off.insert(2);
     rehearsal.order(2, Order::Renew(session)).unwrap();
     rehearsal.order(0, Order::Rename(session, "brook".into())).unwrap();
     rehearsal.pass(40 * 60 * MINUTE_MS);
+    (rehearsal, session)
+}
+
+#[test]
+fn who_came_to_a_dead_end_in_a_group_is_told_and_can_be_let_in_again() {
+    let (mut rehearsal, session) = at_a_dead_end();
     rehearsal.forget_held();
     rehearsal.reconnect();
     rehearsal.pass(2 * 60 * MINUTE_MS);

@@ -60,7 +60,7 @@ const HOUR_MS: u64 = 60 * MINUTE_MS;
 const DAY_MS: u64 = 24 * HOUR_MS;
 
 /// Clocks may differ by this (review P27: hold and some hours; the rest is for delivery).
-const CLOCK_MINUTES: u32 = 60;
+pub(super) const CLOCK_MINUTES: u32 = 60;
 /// Letters are held on their way for this long at most (docs/protocol/holding.md).
 const WAY_MINUTES: u32 = 72 * 60;
 /// How long a letter that came may still be believed, in milliseconds: it may have been sent an hour ahead of our clock.

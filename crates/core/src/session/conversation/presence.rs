@@ -8,6 +8,7 @@ use mainframe_mls::EpochId;
 use super::wanting::{Offered, Want};
 use super::{Conversation, ConversationFact, Scene};
 use crate::session::SessionConfig;
+use crate::session::credential::Credential;
 use crate::session::fragment::FrameKind;
 use crate::session::ordering::Leaf;
 
@@ -77,13 +78,20 @@ impl Conversation {
 
     /// A device that may have been left behind in an epoch asks to be let in again. If we know that epoch, it hears from us
     /// how it ended, if it did.
-    pub(in crate::session) fn let_back(&mut self, scene: &mut Scene<'_>, offered: Offered, epoch: EpochId) {
-        let is_same = |want: &Want| matches!(want, Want::Readmit(other) if other.device() == offered.device());
+    pub(in crate::session) fn let_back(
+        &mut self,
+        scene: &mut Scene<'_>,
+        offered: Offered,
+        credential: &Credential,
+        epoch: EpochId,
+    ) {
+        let device = Some(credential.certificate.device);
+        let is_same = |want: &Want| matches!(want, Want::Readmit(other) if other.device() == device);
         if self.epochs.contains_key(&epoch) {
             self.remind(scene, epoch);
         } else if self.wants.queue.iter().any(|(_, want)| is_same(want)) {
             tracing::debug!("a device that is about to be let in again asks once more");
-        } else if self.present().seats.iter().any(|seat| offered.comes_back_to(seat, &self.id)) {
+        } else if self.present().seats.iter().any(|seat| credential.comes_back_to(seat, &self.id)) {
             self.want(scene, Want::Readmit(offered));
         }
         self.flush(scene);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mainframe_base::{DeviceKey, IdentityKey, SessionId, Time};
+use mainframe_base::{DeviceKey, IdentityKey, Time};
 use mainframe_mls::{Change, KeyPackageId, Leaf};
 
 use super::branching::commit_id;
@@ -29,11 +29,6 @@ pub(in crate::session) struct Offered {
 }
 
 impl Offered {
-    /// Whether it asks to come back to a seat.
-    pub(in crate::session) fn comes_back_to(&self, seat: &Seat, session: &SessionId) -> bool {
-        self.credential().is_some_and(|credential| credential.comes_back_to(seat, session))
-    }
-
     /// What the device says of itself.
     pub(in crate::session) fn credential(&self) -> Option<Credential> {
         mainframe_mls::offered(&self.bytes).ok().and_then(|(_, newcomer)| Credential::read(&newcomer.credential))
@@ -183,7 +178,8 @@ impl Conversation {
             Want::Refresh => Change { refresh: true, ..Change::default() },
             Want::Readmit(offered) => {
                 // Somebody else may have let it back meanwhile.
-                let remove = leaves_of(&|seat| offered.comes_back_to(seat, &self.id));
+                let credential = offered.credential()?;
+                let remove = leaves_of(&|seat| credential.comes_back_to(seat, &self.id));
                 let add = remove.iter().map(|_| offered.bytes.clone()).collect();
                 Change { remove, add, ..Change::default() }
             }

@@ -207,9 +207,8 @@ impl Ordering {
     /// Whether a day passed without a decision, and too few are there for one: ballots would only count up, beyond what those
     /// who come back follow.
     fn is_alone(&self, now: Time) -> bool {
-        let roster = &self.durable.roster;
         let there = self.there.iter().filter(|(_, at)| now.since_ms(**at) <= THERE_MS).map(|(leaf, _)| *leaf);
-        self.durable.gave_up && roster.weigh(there.chain([self.durable.me])) < roster.quorum(1)
+        self.durable.gave_up && !self.may_decide(there.chain([self.durable.me]))
     }
 
     /// Somebody is there. If that is enough for a decision at last, all we have to say is said again.
