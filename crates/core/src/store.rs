@@ -148,6 +148,13 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
+    /// The keys of a table that begin with this, in order.
+    pub fn keys<'a>(&'a self, table: Table, start: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        let rows = self.tables.range((table, start.to_vec())..);
+        let keys = rows.map_while(move |((of, key), _)| (*of == table).then_some(key.as_slice()));
+        keys.take_while(move |key| key.starts_with(start))
+    }
+
     /// Whether the open transaction changed anything.
     pub fn is_dirty(&self) -> bool {
         !self.overwritten.is_empty()

@@ -14,6 +14,7 @@ pub mod masks;
 pub mod moment;
 pub mod net;
 pub mod node;
+mod one_thread;
 pub mod packets;
 pub mod plot;
 pub mod population;

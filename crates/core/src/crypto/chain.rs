@@ -48,8 +48,8 @@ impl TagChain {
 
     /// The beginning of a chain, from a secret that only the session's members can export.
     pub fn new(exported: Secret<32>) -> TagChain {
-        let key = Secret::new(*derive(&exported, b"chain"));
-        TagChain { stage: Secret::new(*derive(&exported, b"stage")), key, next: 0 }
+        let (stage, key) = next_stage(&exported);
+        TagChain { stage, key, next: 0 }
     }
 
     /// A chain that was kept: its secrets and the number of the next link.
@@ -74,13 +74,12 @@ impl TagChain {
 
     /// Gives the next link and moves on: after this the chain cannot give it again.
     pub fn advance(&mut self) -> TagLink {
-        let link = TagLink::of(&self.key, self.next);
+        let (next_key, link) = link_of(&self.key, self.next);
         self.next += 1;
         if self.next.is_multiple_of(STAGE_LINKS) {
-            self.key = Secret::new(*derive(&self.stage, b"chain"));
-            self.stage = Secret::new(*derive(&self.stage, b"stage"));
+            (self.stage, self.key) = next_stage(&self.stage);
         } else {
-            self.key = Secret::new(*derive(&self.key, b"next"));
+            self.key = next_key;
         }
         link
     }
@@ -93,25 +92,44 @@ impl TagChain {
     }
 
     /// The first links of the stages ahead, without moving; the next link itself if a stage begins with it.
-    pub fn milestones(&self) -> impl Iterator<Item = TagLink> {
-        let begins = self.next.is_multiple_of(STAGE_LINKS).then(|| TagLink::of(&self.key, self.next));
-        let first = (self.next / STAGE_LINKS + 1) * STAGE_LINKS;
-        let mut stage = self.stage.clone();
-        let ahead = (0..).map(move |ahead| {
-            let key = Secret::new(*derive(&stage, b"chain"));
-            stage = Secret::new(*derive(&stage, b"stage"));
-            TagLink::of(&key, first + ahead * STAGE_LINKS)
-        });
-        begins.into_iter().chain(ahead)
+    pub fn milestones(&self) -> Milestones {
+        let begins = self.next.is_multiple_of(STAGE_LINKS).then(|| link_of(&self.key, self.next).1);
+        Milestones { begins, stage: self.stage.clone(), next: (self.next / STAGE_LINKS + 1) * STAGE_LINKS }
+    }
+}
+
+/// The first links of stages, one after the other without end.
+#[expect(missing_debug_implementations, reason = "holds secrets")]
+#[derive(Clone)]
+pub struct Milestones {
+    begins: Option<TagLink>,
+    stage: Secret<32>,
+    next: u64,
+}
+
+impl Milestones {
+    /// The number of the next one.
+    pub fn number(&self) -> u64 {
+        self.begins.as_ref().map_or(self.next, |link| link.number)
+    }
+}
+
+impl Iterator for Milestones {
+    type Item = TagLink;
+
+    fn next(&mut self) -> Option<TagLink> {
+        if let Some(link) = self.begins.take() {
+            return Some(link);
+        }
+        let (stage, key) = next_stage(&self.stage);
+        let (_, link) = link_of(&key, self.next);
+        self.stage = stage;
+        self.next += STAGE_LINKS;
+        Some(link)
     }
 }
 
 impl TagLink {
-    fn of(key: &Secret<32>, number: u64) -> TagLink {
-        let tag = derive(key, b"tag");
-        TagLink { number, tag: Tag(*tag.first_chunk().expect("32 bytes begin with 16")), key: key.clone() }
-    }
-
     /// Seals a plaintext. `associated` is bound to the body without being in it.
     pub fn seal(&self, rng: &mut impl CryptoRng, associated: &[u8], plaintext: &[u8]) -> Sealed {
         let mut ephemeral = [0; 32];
@@ -148,6 +166,26 @@ impl TagLink {
     }
 }
 
+/// The key of the link behind that of a key, and that link: one hash gives the key and the tag.
+fn link_of(key: &Secret<32>, number: u64) -> (Secret<32>, TagLink) {
+    let (next_key, tag) = derive_two(key, b"link");
+    let tag = Tag(*tag.expose().first_chunk().expect("32 bytes begin with 16"));
+    (next_key, TagLink { number, tag, key: key.clone() })
+}
+
+/// What the stage after next follows from, and the key of the next one's first link.
+fn next_stage(stage: &Secret<32>) -> (Secret<32>, Secret<32>) {
+    derive_two(stage, b"stage")
+}
+
+/// Two secrets from one: as much as one block of BLAKE3's output holds, and so for the price of one.
+fn derive_two(key: &Secret<32>, what: &[u8]) -> (Secret<32>, Secret<32>) {
+    let mut both = Zeroizing::new([0; 64]);
+    blake3::Hasher::new_keyed(key.expose()).update(what).finalize_xof().fill(&mut *both);
+    let half = |bytes: &[u8]| Secret::new(bytes.try_into().expect("half of 64 bytes"));
+    (half(&both[..32]), half(&both[32..]))
+}
+
 fn derive(key: &Secret<32>, what: &[u8]) -> Zeroizing<[u8; 32]> {
     Zeroizing::new(*blake3::keyed_hash(key.expose(), what).as_bytes())
 }
@@ -173,6 +211,37 @@ mod tests {
             let opened = expected.open(b"header", &sealed.ephemeral, &sealed.body);
             assert_eq!(opened.as_deref(), Some(&b"what is said"[..]));
             assert!(expected.open(b"another", &sealed.ephemeral, &sealed.body).is_none());
+        }
+    }
+
+    /// Computed with another implementation of BLAKE3, after docs/protocol/session.md §4.
+    #[test]
+    fn a_chain_is_as_it_is_written_down() {
+        let mut chain = chain();
+        let links: Vec<TagLink> = (0..129).map(|_| chain.advance()).collect();
+        let expected = [
+            (0, "317bb1d7b40a49a84b3f9f0826fa5a79", "5f822b10697ef0628fa05e939928770f1b9c0dd968e66263eb45b1afc203a7ff"),
+            (1, "de64ff9eb6ffda6d03d4eb5f60e4a5a5", "6386315ecb5b6dbc51e6dcc23625f568cb1641ddd599ed2b3c20ed50dba372e9"),
+            (
+                63,
+                "80f5f027fcf79d71548452203c349a9e",
+                "f71212aef82f0b54511e16b89bebe446f6a007a0564beeddfdc74b6915106c39",
+            ),
+            (
+                64,
+                "872dbf52adffa1a2aa4dd9115a9b45c4",
+                "2bcd4f28f70081b7c579a48a14e06605d8ac318fa6026f9804062c9a787152fb",
+            ),
+            (
+                128,
+                "cf3e11e0ccfccfb9ca6c09a1a7da1b6b",
+                "0726e74763cea1221f39b81f2db05c7337feee27f6c029c0f3f557c6f929bc3a",
+            ),
+        ];
+        for (number, tag, secret) in expected {
+            let link = &links[number];
+            assert_eq!(hex::encode(link.tag.0), tag);
+            assert_eq!(hex::encode(*derive(&link.key, b"cell")), secret);
         }
     }
 

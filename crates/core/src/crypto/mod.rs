@@ -42,7 +42,7 @@ mod vectors;
 
 pub use binding::{Binding, overlay_address};
 pub use card::{Card, CardBody, Presence, Region, SUITE, UnsuitableCard, beginning_of, hours_of};
-pub use chain::{STAGE_LINKS, TagChain, TagLink};
+pub use chain::{Milestones, STAGE_LINKS, TagChain, TagLink};
 pub use code::{CodeKind, ParseCodeError};
 pub use device::{DeviceCertificate, Revocation, device_id};
 pub use elligator::{Ephemeral, point_of};

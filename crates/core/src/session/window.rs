@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 use mainframe_base::{Secret, Tag};
 
 use crate::codec::Reader;
-use crate::crypto::{STAGE_LINKS, TagChain, TagLink};
+use crate::crypto::{Milestones, STAGE_LINKS, TagChain, TagLink};
 
 /// How far ahead a device's tags are awaited.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +35,8 @@ pub(super) struct Window {
     base: TagChain,
     /// Stands behind the last link of the stretch.
     head: TagChain,
+    /// The milestones beyond those that are awaited.
+    ahead: Milestones,
     /// The stretch without what came, and the milestones beyond it.
     awaited: BTreeMap<u64, TagLink>,
     width: Width,
@@ -50,7 +52,8 @@ pub(super) struct Moved {
 impl Window {
     /// Awaits the first links of a chain.
     pub(super) fn new(chain: TagChain, width: Width) -> Window {
-        let mut window = Window { base: chain.clone(), head: chain, awaited: BTreeMap::new(), width };
+        let ahead = chain.milestones();
+        let mut window = Window { base: chain.clone(), head: chain, ahead, awaited: BTreeMap::new(), width };
         window.extend(width.links);
         window
     }
@@ -83,10 +86,7 @@ impl Window {
         let mut moved = Moved::default();
         while self.head.next() < end {
             let link = self.head.advance();
-            if let Entry::Vacant(place) = self.awaited.entry(link.number) {
-                moved.added.push((link.tag, link.number));
-                place.insert(link);
-            }
+            moved.added.extend(self.await_link(link));
         }
         moved.removed = self.move_base();
         moved.added.extend(self.look_ahead());
@@ -110,19 +110,24 @@ impl Window {
 
     /// Awaits the milestones ahead that are not awaited yet.
     fn look_ahead(&mut self) -> Vec<(Tag, u64)> {
-        let furthest = self.awaited.last_key_value().map_or(0, |(number, _)| *number);
-        if furthest >= self.last_milestone() {
-            return Vec::new();
+        let last = self.last_milestone();
+        let mut added = Vec::new();
+        while self.ahead.number() <= last {
+            let link = self.ahead.next().expect("they have no end");
+            added.extend(self.await_link(link));
         }
-        let ahead = self.head.milestones().take(self.width.milestones as usize);
-        let new: Vec<TagLink> = ahead.filter(|link| link.number > furthest).collect();
-        let tags = new.iter().map(|link| (link.tag, link.number)).collect();
-        self.awaited.extend(new.into_iter().map(|link| (link.number, link)));
-        tags
+        added
     }
 
-    /// The number of the furthest milestone to await: it moves once in a stage, and finding all of them costs hundreds of
-    /// hashes.
+    /// Awaits a link, unless it is awaited already.
+    fn await_link(&mut self, link: TagLink) -> Option<(Tag, u64)> {
+        let Entry::Vacant(place) = self.awaited.entry(link.number) else { return None };
+        let added = (link.tag, link.number);
+        place.insert(link);
+        Some(added)
+    }
+
+    /// The number of the furthest milestone to await: it moves once in a stage.
     fn last_milestone(&self) -> u64 {
         let first = self.head.next().next_multiple_of(STAGE_LINKS);
         first + (self.width.milestones - 1) * STAGE_LINKS
@@ -136,9 +141,20 @@ impl Window {
         for number in [self.base.next(), self.head.next(), self.width.links, self.width.milestones] {
             row.extend_from_slice(&number.to_be_bytes());
         }
-        let stretch = (self.base.next()..self.head.next()).map(|number| !self.awaited.contains_key(&number));
-        row.extend(bits_to_bytes(stretch));
+        row.extend_from_slice(&self.came_bits());
         row
+    }
+
+    /// One bit for each link of the stretch, the lowest first, set if it came. It is kept anew for every cell: the links that
+    /// are awaited are gone through once, not looked for.
+    fn came_bits(&self) -> Vec<u8> {
+        let (from, until) = (self.base.next(), self.head.next());
+        let span = (until - from) as usize;
+        let mut bits = vec![u8::MAX; span.div_ceil(8)];
+        let clear = |bits: &mut Vec<u8>, index: usize| bits[index / 8] &= !(1 << (index % 8));
+        self.awaited.range(from..until).for_each(|(number, _)| clear(&mut bits, (number - from) as usize));
+        (span..bits.len() * 8).for_each(|index| clear(&mut bits, index));
+        bits
     }
 
     /// The window a row was made from; `None` if it is damaged.
@@ -157,21 +173,11 @@ impl Window {
         let mut head = base.clone();
         let links = (0..span as usize).map(|index| (head.advance(), came[index / 8] >> (index % 8) & 1 == 1));
         let awaited = links.filter(|(_, came)| !came).map(|(link, _)| (link.number, link)).collect();
-        let mut window = Window { base, head, awaited, width };
+        let ahead = head.milestones();
+        let mut window = Window { base, head, ahead, awaited, width };
         window.look_ahead();
         Some(window)
     }
-}
-
-fn bits_to_bytes(bits: impl Iterator<Item = bool>) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for (index, bit) in bits.enumerate() {
-        if index % 8 == 0 {
-            bytes.push(0);
-        }
-        *bytes.last_mut().expect("just pushed") |= u8::from(bit) << (index % 8);
-    }
-    bytes
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::masks::{Mask, Shares};
 use crate::moment::Moment;
 use crate::net::{NetConfig, Nudge};
 use crate::node::NodeId;
+use crate::one_thread::in_one_thread;
 use crate::population::{Growth, Population, PopulationConfig};
 use crate::progress::{Progress, peak_mb};
 use crate::tables::look_at;
@@ -281,7 +282,7 @@ pub fn run(options: &Options, progress: &mut Progress) -> Report {
     if options.scenario == Scenario::GroupCommits {
         return group_commits::run(options, progress);
     }
-    play(join(options, progress), options, progress)
+    in_one_thread(|| play(join(options, progress), options, progress))
 }
 
 /// Plays a scenario in a copy of a network that has joined: the same report as [`run`] gives.

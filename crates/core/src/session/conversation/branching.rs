@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use mainframe_base::{DeviceKey, IdentityKey, SessionId, Signature as DeviceSignature, Time};
-use mainframe_mls::{CommitFacts, DeviceSecret, EpochId, Group, Rows};
+use mainframe_mls::{CommitFacts, DeviceSecret, EpochId, Group};
 
 use super::{Branch, Conversation, ConversationFact, Scene, export, facts_of, members_of, ordering_of};
 use crate::crypto::Verifier;
@@ -334,8 +334,8 @@ impl Conversation {
         }
         let Some(branch) = self.branch.take() else { return };
         self.is_stuck = false;
+        self.drop_snapshot(scene.tx, &branch.snapshot);
         let (by, changes) = self.describe(branch, &id);
-        self.drop_snapshot(scene.tx);
         self.said_on_branch.clear();
         if self.is_removed && self.is_put_in_again(&parent, &changes) {
             return scene.out.facts.push(ConversationFact::Stranded);
@@ -385,10 +385,10 @@ impl Conversation {
     /// A day without a decision: forward secrecy is worth more than the way back (review P34).
     fn burn_way_back(&mut self, scene: &mut Scene<'_>) {
         if let Some(branch) = &mut self.branch {
-            branch.snapshot = Rows::new();
+            let snapshot = std::mem::take(&mut branch.snapshot);
             self.is_stuck = true;
             self.said_on_branch.clear();
-            self.drop_snapshot(scene.tx);
+            self.drop_snapshot(scene.tx, &snapshot);
         }
     }
 

@@ -134,10 +134,9 @@ impl Conversation {
         }
     }
 
-    pub(super) fn drop_snapshot(&self, tx: &mut dyn Tx) {
-        let of_snapshot = |key: &[u8]| key.get(16) == Some(&SNAPSHOT);
-        for (key, _) in rows_of(tx, Table::Secrets, &self.id.0).iter().filter(|(key, _)| of_snapshot(key)) {
-            tx.delete(Table::Secrets, key);
+    pub(super) fn drop_snapshot(&self, tx: &mut dyn Tx, snapshot: &Rows) {
+        for (key, _) in snapshot.iter() {
+            tx.delete(Table::Secrets, &secret_key(&self.id, SNAPSHOT, key));
         }
     }
 
@@ -198,11 +197,10 @@ impl Conversation {
 }
 
 fn mls_rows(tx: &dyn Tx, session: &SessionId, which: u8) -> Rows {
+    let start = secret_key(session, which, &[]);
     let mut rows = Rows::new();
-    for (key, value) in rows_of(tx, Table::Secrets, &session.0) {
-        if key.get(16) == Some(&which) {
-            rows.insert(key[17..].to_vec(), Zeroizing::new(value));
-        }
+    for (key, value) in rows_of(tx, Table::Secrets, &start) {
+        rows.insert(key[start.len()..].to_vec(), Zeroizing::new(value));
     }
     rows
 }

@@ -49,11 +49,13 @@ impl Insight {
     /// Looks at what a device keeps after it has done something.
     pub(super) fn look(&mut self, who: usize, store: &MemoryStore) {
         let Some(session) = self.session else { return };
-        let epochs: BTreeSet<Epoch> = keys_of(store, Table::Epochs, &session).collect();
-        let before = self.epochs.get(&who).cloned().unwrap_or_default();
-        if epochs == before {
+        let now = || store.keys(Table::Epochs, &session.0);
+        let before = self.epochs.get(&who);
+        if before.is_some_and(|before| now().eq(before.iter().map(|epoch| &epoch[..]))) {
             return;
         }
+        let before = before.cloned().unwrap_or_default();
+        let epochs: BTreeSet<Epoch> = now().filter_map(|key| key.try_into().ok()).collect();
         // Nothing is old enough to be forgotten: who drops an epoch and is still a member has gone back.
         self.rollbacks += if epochs.is_empty() { 0 } else { before.difference(&epochs).count() as u64 };
         for epoch in epochs.difference(&before) {
@@ -108,10 +110,4 @@ impl Insight {
             FrameKind::Plain | FrameKind::Letter | FrameKind::Message | FrameKind::Need | FrameKind::Here => {}
         }
     }
-}
-
-fn keys_of(store: &MemoryStore, table: Table, session: &SessionId) -> impl Iterator<Item = Epoch> {
-    let rows = store.scan(table, Some(&session.0), 64);
-    let session = *session;
-    rows.into_iter().filter(move |(key, _)| key.starts_with(&session.0)).filter_map(|(key, _)| key.try_into().ok())
 }

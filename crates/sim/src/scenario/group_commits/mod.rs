@@ -13,7 +13,6 @@ mod trial;
 mod verdict;
 mod world;
 
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -25,10 +24,13 @@ use self::report::report;
 use self::trial::{Played, play};
 use super::{Options, Report};
 use crate::dice::Dice;
+use crate::one_thread::in_one_thread;
 use crate::progress::{Progress, peak_mb};
 
-/// Trials played with the same people.
-const TRIALS_PER_CAST: u64 = 100;
+/// Trials played with the same people: to make them costs as much as five trials.
+const TRIALS_PER_CAST: u64 = 400;
+/// Trials that a thread takes on at once: few enough that all threads are busy to the end.
+const TRIALS_AT_ONCE: u64 = 50;
 
 /// A trial, what came of it, and what came of it where the attacker was honest.
 struct Outcome {
@@ -40,29 +42,18 @@ struct Outcome {
 
 /// Plays so many trials, in as many threads as there are processors.
 pub(super) fn run(options: &Options, progress: &mut Progress) -> Report {
-    let seed = options.seed;
-    let Range { start, end } = options.trial.map_or(0..options.trials, |alone| alone..alone + 1);
-    let (next, results) = (AtomicU64::new(start / TRIALS_PER_CAST), Mutex::new(Vec::new()));
+    let numbers = options.trial.map_or(0..options.trials, |alone| alone..alone + 1);
+    let (next, results) = (AtomicU64::new(numbers.start), Mutex::new(Vec::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let progress = Mutex::new(progress);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let cast = next.fetch_add(1, Ordering::Relaxed);
-                    let numbers = start.max(cast * TRIALS_PER_CAST)..end.min((cast + 1) * TRIALS_PER_CAST);
-                    if numbers.is_empty() {
-                        break;
-                    }
-                    let played = play_all(seed, cast, numbers);
-                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
-                    results.extend(played);
-                    let text = format!("{} of {} trials are played", results.len(), end - start);
-                    progress.lock().unwrap_or_else(PoisonError::into_inner).mention(&text);
-                }
-            });
-        }
-    });
+    let hand_over = |played: Vec<Outcome>| {
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.extend(played);
+        let text = format!("{} of {} trials are played", results.len(), numbers.end - numbers.start);
+        progress.lock().unwrap_or_else(PoisonError::into_inner).mention(&text);
+    };
+    let play = || in_one_thread(|| play_next(options.seed, numbers.end, &next, hand_over));
+    std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(play))));
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|result| result.number);
     let mut report = report(options, &results);
@@ -72,17 +63,30 @@ pub(super) fn run(options: &Options, progress: &mut Progress) -> Report {
     report
 }
 
-fn play_all(seed: u64, cast: u64, numbers: Range<u64>) -> Vec<Outcome> {
-    let people = Cast::new(Dice::new(seed, &format!("cast {cast}")).bits());
-    numbers
-        .map(|number| {
-            let mut dice = Dice::new(seed, &format!("trial {number}"));
-            let plan = Plan::of(number, &mut dice);
-            let (troupe, seed) = (people.troupe(plan.company), dice.bits());
-            let is_ground = matches!(plan.attacker, Some(Attacker::Grinder(_)));
-            let played = play(troupe, &plan, seed, false);
-            let twin = is_ground.then(|| play(troupe, &plan, seed, true));
-            Outcome { number, plan, played, twin }
-        })
-        .collect()
+/// Plays trials as long as there are any that nobody has taken on.
+fn play_next(seed: u64, end: u64, next: &AtomicU64, hand_over: impl Fn(Vec<Outcome>)) {
+    let mut people: Option<(u64, Cast)> = None;
+    loop {
+        let first = next.fetch_add(TRIALS_AT_ONCE, Ordering::Relaxed);
+        if first >= end {
+            return;
+        }
+        let numbers = first..end.min(first + TRIALS_AT_ONCE);
+        hand_over(numbers.map(|number| play_one(seed, number, &mut people)).collect());
+    }
+}
+
+/// Plays one trial with its people, whom the trial before may have had, too.
+fn play_one(seed: u64, number: u64, people: &mut Option<(u64, Cast)>) -> Outcome {
+    let which = number / TRIALS_PER_CAST;
+    let make = || (which, Cast::new(Dice::new(seed, &format!("cast {which}")).bits()));
+    let known = people.take().filter(|(cast, _)| *cast == which);
+    let (_, cast) = people.insert(known.unwrap_or_else(make));
+    let mut dice = Dice::new(seed, &format!("trial {number}"));
+    let plan = Plan::of(number, &mut dice);
+    let (troupe, seed) = (cast.troupe(plan.company), dice.bits());
+    let is_ground = matches!(plan.attacker, Some(Attacker::Grinder(_)));
+    let played = play(troupe, &plan, seed, false);
+    let twin = is_ground.then(|| play(troupe, &plan, seed, true));
+    Outcome { number, plan, played, twin }
 }

@@ -6,8 +6,10 @@ use mainframe_core::session::{Answer, Order, SessionEvent, SessionView, Unable};
 use super::device::Device;
 use super::trial::{Played, SECOND_MS, Trial, Vigil};
 
-/// How long what is said at the end may take to reach everybody.
-const HEARING_MS: u64 = 1_800 * SECOND_MS;
+/// How long what is said at the end may take to reach everybody: longer than the hour for which a member waits for something
+/// that somebody said before he was removed, and that nobody can pass on, because the commit that it was said on lost
+/// (docs/protocol/session.md §6).
+const HEARING_MS: u64 = 2 * 3_600 * SECOND_MS;
 
 impl Trial<'_> {
     pub(super) fn judge(mut self, is_quiet: bool) -> Played {
