@@ -21,7 +21,7 @@ use serde_json::json;
 use self::cast::Cast;
 use self::plan::{Attacker, Plan};
 use self::report::report;
-use self::trial::{Played, play};
+use self::trial::{Played, play, play_fairly};
 use super::{Options, Report};
 use crate::dice::Dice;
 use crate::one_thread::in_one_thread;
@@ -32,12 +32,13 @@ const TRIALS_PER_CAST: u64 = 400;
 /// Trials that a thread takes on at once: few enough that all threads are busy to the end.
 const TRIALS_AT_ONCE: u64 = 50;
 
-/// A trial, what came of it, and what came of it where the attacker was honest.
+/// A trial and what came of it.
 struct Outcome {
     number: u64,
     plan: Plan,
     played: Played,
-    twin: Option<Played>,
+    /// Where there is a grinder: whose commit ends the first epoch if he is honest.
+    fair_winner: Option<usize>,
 }
 
 /// Plays so many trials, in as many threads as there are processors.
@@ -86,7 +87,7 @@ fn play_one(seed: u64, number: u64, people: &mut Option<(u64, Cast)>) -> Outcome
     let plan = Plan::of(number, &mut dice);
     let (troupe, seed) = (cast.troupe(plan.company), dice.bits());
     let is_ground = matches!(plan.attacker, Some(Attacker::Grinder(_)));
-    let played = play(troupe, &plan, seed, false);
-    let twin = is_ground.then(|| play(troupe, &plan, seed, true));
-    Outcome { number, plan, played, twin }
+    let played = play(troupe, &plan, seed);
+    let fair_winner = if is_ground { play_fairly(troupe, &plan, seed) } else { None };
+    Outcome { number, plan, played, fair_winner }
 }

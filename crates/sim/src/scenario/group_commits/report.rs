@@ -10,6 +10,9 @@ use crate::scenario::{Options, Report};
 
 /// Mistakes that are told in words.
 const COMPLAINTS_MAX: usize = 8;
+/// Half an hour, in milliseconds: what can be heard is heard in seconds or minutes; what is heard later came through when
+/// something it followed from was given up.
+const LATE_MS: u64 = 1_800_000;
 /// Standard errors on each side of a mean that hold 95 of a hundred.
 const INTERVAL: f64 = 1.96;
 
@@ -28,18 +31,14 @@ pub(super) fn report(options: &Options, outcomes: &[Outcome]) -> Report {
 }
 
 fn tell_agreement(report: &mut Report, outcomes: &[Outcome]) {
-    let plays = || outcomes.iter().flat_map(|it| [Some(&it.played), it.twin.as_ref()]).flatten();
-    let in_any = |is: fn(&Played) -> bool| {
-        outcomes.iter().filter(|it| is(&it.played) || it.twin.as_ref().is_some_and(is)).count()
-    };
-    report.insert("plays", json!(plays().count()));
-    report.insert("permanent_forks", json!(in_any(|played| played.forked)));
-    report.insert("undecided", json!(in_any(|played| played.undecided)));
-    report.insert("laggards", json!(in_any(|played| played.lagged)));
+    let count = |is: fn(&Played) -> bool| outcomes.iter().filter(|it| is(&it.played)).count();
+    report.insert("permanent_forks", json!(count(|played| played.forked)));
+    report.insert("undecided", json!(count(|played| played.undecided)));
+    report.insert("laggards", json!(count(|played| played.lagged)));
+    report.insert("heard_late", json!(count(|played| played.heard_after_ms > LATE_MS)));
     report.insert("two_device_trials", json!(outcomes.iter().filter(|it| it.plan.company.devices_each > 1).count()));
     let complaint = |it: &Outcome| {
-        let twin = it.twin.as_ref().and_then(|twin| twin.complaint.as_ref());
-        let said = it.played.complaint.as_ref().or(twin)?;
+        let said = it.played.complaint.as_ref()?;
         Some(format!("trial {}: {said} ({:?})", it.number, it.plan))
     };
     let complaints: Vec<String> = outcomes.iter().filter_map(complaint).take(COMPLAINTS_MAX).collect();
@@ -52,7 +51,7 @@ fn tell_agreement(report: &mut Report, outcomes: &[Outcome]) {
 fn tell_grinders(report: &mut Report, outcomes: &[Outcome]) {
     let pair = |it: &Outcome| {
         let Some(Attacker::Grinder(who)) = it.plan.attacker else { return None };
-        Some((it.played.winner == Some(who), it.twin.as_ref()?.winner == Some(who)))
+        Some((it.played.winner == Some(who), it.fair_winner == Some(who)))
     };
     let pairs: Vec<(bool, bool)> = outcomes.iter().filter_map(pair).collect();
     let count = |is: fn(&(bool, bool)) -> bool| pairs.iter().filter(|it| is(it)).count() as u64;

@@ -30,6 +30,8 @@ pub(super) struct Played {
     pub(super) forked: bool,
     /// Before anybody said anything more, some were in another epoch than the founder.
     pub(super) lagged: bool,
+    /// How long it took at the end until everyone was heard by everyone and nobody lagged, in milliseconds.
+    pub(super) heard_after_ms: u64,
     /// Somebody's last commit was not certified in time.
     pub(super) undecided: bool,
     /// A removed person is in the group at the end.
@@ -77,38 +79,45 @@ pub(super) struct Trial<'a> {
     pub(super) vigil: Option<Vigil>,
 }
 
-/// Plays a plan. If the attacker is `honest`, he wants the same at the same moment, and keeps to the rules.
-pub(super) fn play(troupe: &Troupe, plan: &Plan, seed: u64, honest: bool) -> Played {
-    let mut world = troupe.enter(Dice::new(seed, "network"));
-    let began = world.now + SECOND_MS;
-    let (session, people) = (troupe.session, world.devices.iter().map(|device| device.owner.key).collect());
-    let partition = plan.partition.clone().map(|(from, until, sides)| {
-        let (from, until) = (began + from, began + until);
-        Partition { from, until, sides }
-    });
-    let asleep = plan.asleep.iter().flat_map(|(until, who)| who.iter().map(|who| (*who, began + *until))).collect();
-    world.weather = Weather { loss_per_million: plan.loss_per_million, partition, asleep };
-    let first_epoch = world.view(0, session).map_or(0, |view| view.epoch);
-    let fought_in = BTreeSet::new();
-    let mut trial = Trial {
-        world,
-        plan,
-        session,
-        began,
-        first_epoch,
-        people,
-        dice: Dice::new(seed, "attack"),
-        fought_in,
-        blows: 0,
-        vigil: None,
-    };
-    trial.act(honest);
+/// Plays a plan.
+pub(super) fn play(troupe: &Troupe, plan: &Plan, seed: u64) -> Played {
+    let mut trial = Trial::begin(troupe, plan, seed);
+    trial.act(false);
     trial.keep_vigil();
     let is_quiet = trial.calm_down();
     trial.judge(is_quiet)
 }
 
-impl Trial<'_> {
+/// Plays a plan whose attacker wants the same at the same moment, and keeps to the rules, until somebody knows what ended the
+/// first epoch: whose commit it was.
+pub(super) fn play_fairly(troupe: &Troupe, plan: &Plan, seed: u64) -> Option<usize> {
+    let mut trial = Trial::begin(troupe, plan, seed);
+    trial.act(true);
+    let end = trial.end_of_deeds() + PATIENCE_MS;
+    while trial.winner().is_none() && trial.world.now < end {
+        trial.pass(trial.world.now + 10 * SECOND_MS);
+    }
+    trial.winner()
+}
+
+impl<'a> Trial<'a> {
+    fn begin(troupe: &Troupe, plan: &'a Plan, seed: u64) -> Trial<'a> {
+        let mut world = troupe.enter(Dice::new(seed, "network"));
+        let began = world.now + SECOND_MS;
+        let (session, people) = (troupe.session, world.devices.iter().map(|device| device.owner.key).collect());
+        let partition = plan.partition.clone().map(|(from, until, sides)| {
+            let (from, until) = (began + from, began + until);
+            Partition { from, until, sides }
+        });
+        let asleep = plan.asleep.iter().flat_map(|(until, who)| who.iter().map(|who| (*who, began + *until))).collect();
+        world.weather = Weather { loss_per_million: plan.loss_per_million, partition, asleep };
+        let first_epoch = world.view(0, session).map_or(0, |view| view.epoch);
+        let dice = Dice::new(seed, "attack");
+        let fought_in = BTreeSet::new();
+        Trial { world, plan, session, began, first_epoch, people, dice, fought_in, blows: 0, vigil: None }
+    }
+
+    /// Everyone does what is planned; if the attacker is `honest`, until the first epoch has ended.
     fn act(&mut self, honest: bool) {
         let mut agenda: Vec<(u64, usize, Option<Deed>)> =
             self.plan.deeds.iter().map(|(at, who, deed)| (*at, *who, Some(*deed))).collect();
@@ -117,6 +126,9 @@ impl Trial<'_> {
         let mut is_first = true;
         for (at, who, deed) in agenda {
             self.pass(self.began + at);
+            if honest && self.winner().is_some() {
+                return;
+            }
             match deed {
                 None => self.world.devices[who].fails = true,
                 Some(_) if is_first && !honest && self.plan.attacker == Some(Attacker::Grinder(who)) => {
@@ -192,10 +204,7 @@ impl Trial<'_> {
 
     /// Waits until nobody has anything to decide any more. Whether that happened.
     fn calm_down(&mut self) -> bool {
-        let healed = self.plan.partition.as_ref().map_or(0, |(_, until, _)| *until);
-        let awake = self.plan.asleep.as_ref().map_or(0, |(until, _)| *until);
-        let done = self.plan.deeds.iter().map(|(at, ..)| *at).chain([healed, awake]).max().unwrap_or(0);
-        let end = self.began + done;
+        let end = self.end_of_deeds();
         let mut quiet_since = end;
         let mut last = self.standing();
         while self.world.now < end + PATIENCE_MS {
@@ -211,6 +220,13 @@ impl Trial<'_> {
             }
         }
         false
+    }
+
+    /// When the last deed is done, and everyone can hear everyone.
+    fn end_of_deeds(&self) -> Time {
+        let healed = self.plan.partition.as_ref().map_or(0, |(_, until, _)| *until);
+        let awake = self.plan.asleep.as_ref().map_or(0, |(until, _)| *until);
+        self.began + self.plan.deeds.iter().map(|(at, ..)| *at).chain([healed, awake]).max().unwrap_or(0)
     }
 
     /// Each honest device's epoch, and whether it may still be taken back.

@@ -32,7 +32,9 @@ impl Trial<'_> {
         let honest: Vec<usize> = self.honest().filter(is_in).collect();
         played.lagged = self.disagreement(&honest).is_some();
         // Who lags behind and hears nothing finds out when somebody speaks.
+        let said = self.world.now;
         played.complaint = self.deafness(&honest);
+        played.heard_after_ms = self.world.now.since_ms(said);
         played.forked = played.complaint.is_some();
         if played.is_back {
             played.complaint.get_or_insert("who was removed is in it".into());
@@ -108,7 +110,7 @@ impl Trial<'_> {
     }
 
     /// Whose commit ended the first epoch, as the first device says that was told.
-    fn winner(&self) -> Option<usize> {
+    pub(super) fn winner(&self) -> Option<usize> {
         let by = self.world.devices.iter().find_map(|device| self.changes(device).next().map(|(_, by)| by))?;
         self.people.iter().position(|person| *person == by)
     }
