@@ -173,7 +173,7 @@ fn link_of(key: &Secret<32>, number: u64) -> (Secret<32>, TagLink) {
     (next_key, TagLink { number, tag, key: key.clone() })
 }
 
-/// What the stage after next follows from, and the key of the next one's first link.
+/// From the secret of a stage: that of the stage behind it, and the key of its own first link.
 fn next_stage(stage: &Secret<32>) -> (Secret<32>, Secret<32>) {
     derive_two(stage, b"stage")
 }

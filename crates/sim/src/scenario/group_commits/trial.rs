@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use mainframe_base::{IdentityKey, SessionId, Time};
 use mainframe_core::session::Order;
-use mainframe_core::store::{Table, Tx};
+use mainframe_core::store::Table;
 
 use super::cast::Troupe;
 use super::device::Device;
@@ -191,9 +191,8 @@ impl<'a> Trial<'a> {
             copy.ahead_ms = GRINDER_AHEAD_MS;
             let woken = copy.wake(now);
             outcome.cells.extend(asked.cells.into_iter().chain(woken.cells));
-            let commits = copy.store.scan(Table::Commits, Some(&self.session.0), 64);
-            let ours = commits.into_iter().filter(|(key, _)| key.starts_with(&self.session.0));
-            let name = ours.map(|(key, _)| key[32..].to_vec()).min()?;
+            let commits = copy.store.keys(Table::Commits, &self.session.0);
+            let name = commits.map(|key| key[32..].to_vec()).min()?;
             Some((name, copy, outcome))
         });
         let chosen = tries.min_by(|(one, ..), (other, ..)| one.cmp(other));
